@@ -1,0 +1,1 @@
+"""Find code in git repositories by meaning and by name: the program."""

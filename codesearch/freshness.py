@@ -1,0 +1,113 @@
+"""Is an index what the repository is now? A small change is taken in, a large one reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import CodesearchError
+from indexer.home import IndexHome
+from indexer.listing import WORKING_TREE, Listing
+from indexer.locking import writing_if_free
+from indexer.reader import Reader, RefInfo
+from indexer.repository import Repository, find_repository, resolve_ref
+from indexer.walk import list_files
+from models.checkpoint import Checkpoint
+
+# About two seconds of reading and encoding on two cores, without torch.
+REFRESH_FILES = 40
+REFRESH_BYTES = 400_000
+REFRESH_TOKENS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between a repository and its index."""
+
+    repository: Repository | None  # None: it is gone
+    listing: Listing | None  # None: nothing to compare with
+    changed: tuple[str, ...] = ()  # paths that are new or have other content
+    gone: tuple[str, ...] = ()
+    problem: str = ""  # why it could not be compared, or how a ref moved
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether answers may differ from the repository."""
+        return bool(self.changed or self.gone or self.problem)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a query can take the change in without keeping its user waiting."""
+        if self.repository is None or self.problem or len(self.changed) > REFRESH_FILES:
+            return False
+        root = self.repository.root
+        return sum(_size(root / path) for path in self.changed) <= REFRESH_BYTES
+
+    def describe(self, name: str) -> str:
+        """One line for the user."""
+        if self.problem:
+            return f"{name}: {self.problem}"
+        count = len(self.changed) + len(self.gone)
+        files = "1 file has" if count == 1 else f"{count} files have"
+        return f"{name}: {files} changed since it was indexed"
+
+
+def find_change(reader: Reader, ref: RefInfo) -> Change:
+    """Compare a ref with the repository as it is now."""
+    root = Path(reader.root)
+    try:
+        repository, _ = find_repository(root)
+        if repository.root != root:
+            return Change(None, None, problem=f"{root} is no repository any more")
+        if ref.name == WORKING_TREE:
+            return _working_tree_change(reader, ref, repository)
+        commit = resolve_ref(repository, ref.name)
+    except (CodesearchError, OSError) as error:
+        return Change(None, None, problem=f"answers come from the index alone: {error}")
+    if commit == ref.commit:
+        return Change(repository, None)
+    old, new = (ref.commit or "nothing")[:12], commit[:12]
+    return Change(repository, None, problem=f"{ref.name} moved from {old} to {new}")
+
+
+def take_in(
+    home: IndexHome, reader: Reader, ref: RefInfo, change: Change, checkpoint: Checkpoint
+) -> bool:
+    """Refresh the index by a small change; False where another process is writing it.
+
+    Text is searchable by words afterwards; vectors follow here if they are few, else with the next
+    `codesearch index`.
+    """
+    from indexer.build import update_index
+    from models.light_encoder import LightEncoder
+
+    if change.repository is None or change.listing is None or not checkpoint.is_bert:
+        return False
+    with writing_if_free(home.repo(change.repository.root)) as is_held:
+        if not is_held:
+            return False
+        update_index(
+            home,
+            change.repository,
+            change.listing,
+            ref.selection,
+            checkpoint,
+            lambda: LightEncoder(checkpoint),
+            max_encode_tokens=REFRESH_TOKENS,
+        )
+    return True
+
+
+def _working_tree_change(reader: Reader, ref: RefInfo, repository: Repository) -> Change:
+    listing = list_files(repository, None, ref.selection, reader.stamps())
+    stored = reader.files(ref.id)
+    changed = tuple(path for path, blob in listing.files.items() if stored.get(path) != blob)
+    gone = tuple(path for path in stored if path not in listing.files)
+    return Change(repository, listing, changed, gone)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,166 @@
+"""A query and some indexes become ranked results: pure, apart from reading the indexes.
+
+Each index gives candidates by vector, by words and by symbol; filters take part inside each of
+these. Candidates of all indexes are ranked together, then grouped by file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesearch.ranking import POOL, asked_symbols, fuse, ranks, symbol_bonus
+from indexer.faiss_cache import VectorIndex
+from indexer.listing import Selection
+from indexer.reader import ChunkRow, Reader, RefInfo
+from indexer.words import query_words
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which chunks may be found; an empty field allows all."""
+
+    languages: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    paths: Selection = field(default_factory=Selection)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One ref of one index to search, with the query as its model embeds it."""
+
+    reader: Reader
+    ref: RefInfo
+    vectors: VectorIndex | None
+    query_vector: NDArray[np.float32] | None  # (E,), None: search by words alone
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found, with the parts of its score."""
+
+    target: Target
+    chunk: ChunkRow
+    score: float
+    cosine: float | None
+    bm25: float | None
+    symbol_bonus: float
+
+    @property
+    def order(self) -> tuple[float, str, str, int, int]:
+        """Sorts hits: by score, equal ones by place."""
+        place = self.chunk
+        return (-self.score, self.target.reader.name, place.path, place.start_line, place.id)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A file with its best chunk in front, or a single chunk."""
+
+    best: Hit
+    more: tuple[Hit, ...] = ()
+
+
+def search(
+    query: str, targets: Sequence[Target], filters: Filters, every_chunk: bool = False
+) -> list[SearchResult]:
+    """Rank everything that the targets have for a query, best first.
+
+    Args:
+        query: what the user asked.
+        targets: where to look.
+        filters: what may be found.
+        every_chunk: each chunk is a result of its own instead of each file.
+    """
+    hits = sorted(_hits(query, targets, filters), key=lambda hit: hit.order)
+    if every_chunk:
+        return [SearchResult(hit) for hit in hits]
+    files: dict[tuple[int, str], list[Hit]] = {}
+    for hit in hits:
+        files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
+    return [SearchResult(group[0], tuple(group[1:])) for group in files.values()]
+
+
+def _hits(query: str, targets: Sequence[Target], filters: Filters) -> list[Hit]:
+    whole, mentioned = asked_symbols(query)
+    names = [name.rsplit(".", 1)[-1] for name in ([whole] if whole else mentioned)]
+    found = [_candidates(target, query, names, filters) for target in targets]
+    owners = np.repeat(np.arange(len(found)), [len(item.ids) for item in found])
+    if not len(owners):
+        return []
+    ids = np.concatenate([item.ids for item in found])
+    cosines = np.concatenate([item.cosines for item in found])
+    bm25 = np.concatenate([item.bm25 for item in found])
+    scores = fuse(_pool_ranks(cosines), _pool_ranks(bm25))
+    rows = [
+        target.reader.chunks(item.ids.tolist())
+        for target, item in zip(targets, found, strict=True)
+    ]
+    hits = []
+    for owner, chunk_id, score, cosine, words in zip(
+        owners.tolist(),
+        ids.tolist(),
+        scores.tolist(),
+        cosines.tolist(),
+        bm25.tolist(),
+        strict=True,
+    ):
+        chunk = rows[owner].get(chunk_id)
+        if chunk is None:  # deleted by a writer since the candidates were taken
+            continue
+        bonus = symbol_bonus(chunk.symbol, whole, mentioned)
+        if score + bonus > 0:
+            hits.append(
+                Hit(targets[owner], chunk, score + bonus, _known(cosine), _known(words), bonus)
+            )
+    return hits
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Chunks of one target; NaN where a signal did not find a chunk."""
+
+    ids: NDArray[np.int64]
+    cosines: NDArray[np.float64]
+    bm25: NDArray[np.float64]
+
+
+def _candidates(target: Target, query: str, names: Sequence[str], filters: Filters) -> _Candidates:
+    reader = target.reader
+    allowed = reader.allowed(target.ref.id, filters.languages, filters.kinds, filters.paths)
+    near, cosines = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    if target.vectors is not None and target.query_vector is not None:
+        near, cosines = target.vectors.search(target.query_vector, POOL, allowed)
+    worded, bm25 = reader.match_words(query_words(query))
+    inside = np.isin(worded, allowed)
+    worded, bm25 = worded[inside], bm25[inside]
+    best = np.lexsort((worded, -bm25))[:POOL]
+    named = np.array(reader.named(names) if names else [], dtype=np.int64)
+    named = named[np.isin(named, allowed)]
+    ids = np.unique(np.concatenate([near, worded[best], named]))
+    return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded[best], bm25[best]))
+
+
+def _spread(
+    ids: NDArray[np.int64], found: NDArray[np.int64], scores: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Scores at the places of their ids in the sorted `ids`, NaN elsewhere."""
+    spread = np.full(len(ids), np.nan)
+    spread[np.searchsorted(ids, found)] = scores
+    return spread
+
+
+def _pool_ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Ranks among the candidates of all targets; 0 for NaN and beyond the pool."""
+    result = np.zeros(len(scores), dtype=np.int64)
+    known = ~np.isnan(scores)
+    result[known] = ranks(scores[known])
+    result[result > POOL] = 0
+    return result
+
+
+def _known(score: float) -> float | None:
+    return None if np.isnan(score) else score

@@ -1,0 +1,1 @@
+"""A repository becomes an index: walk, parse, chunk, embed, store."""

@@ -1,0 +1,76 @@
+"""An index is bound to one model and one schema; anything else is refused, never mixed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from indexer.errors import IndexDamaged, IndexMismatch
+from indexer.home import RepoFolder
+from indexer.repository import Repository
+from models.checkpoint import Checkpoint
+
+# Raise it when the tables, the chunker or the words change what is stored.
+SCHEMA_VERSION = 1
+REBUILD = "run `codesearch index --rebuild` to make it anew"
+
+
+def facts_of(repository: Repository, checkpoint: Checkpoint) -> dict[str, str]:
+    """What an index remembers of its repository and model."""
+    return {
+        "root": str(repository.root),
+        "name": repository.name,
+        "model": checkpoint.name if checkpoint.is_shipped else str(checkpoint.folder),
+        "fingerprint": checkpoint.fingerprint,
+    }
+
+
+def read_facts(folder: RepoFolder) -> dict[str, str]:
+    """The facts of an index; empty where none were written yet.
+
+    Raises:
+        IndexDamaged: the database cannot be read.
+    """
+    if not folder.exists:
+        return {}
+    try:
+        connection = sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)
+        try:
+            return dict(connection.execute("SELECT key, value FROM meta"))
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if "no such table" in str(error):  # killed before its first commit
+            return {}
+        raise IndexDamaged(
+            f"the index in {folder.folder} is damaged ({error})", REBUILD
+        ) from error
+
+
+def check_schema(facts: dict[str, str], folder: Path) -> None:
+    """Refuse an index that another version of the program made."""
+    found = facts.get("schema", str(SCHEMA_VERSION))
+    if found != str(SCHEMA_VERSION):
+        raise IndexMismatch(
+            f"the index in {folder} has schema {found}, this program reads {SCHEMA_VERSION}",
+            REBUILD,
+        )
+
+
+def check_binding(folder: RepoFolder, checkpoint: Checkpoint) -> None:
+    """Refuse an index that was made by another model or schema.
+
+    Raises:
+        IndexMismatch: with both names.
+        IndexDamaged: the database cannot be read.
+    """
+    facts = read_facts(folder)
+    check_schema(facts, folder.folder)
+    found = facts.get("fingerprint", checkpoint.fingerprint)
+    if found != checkpoint.fingerprint:
+        raise IndexMismatch(
+            f"{facts.get('name', folder.folder)} was indexed with model "
+            f"{facts.get('model')} ({found[:12]}), not with {checkpoint.name} "
+            f"({checkpoint.fingerprint[:12]})",
+            f"{REBUILD}, or name the model that made it with --model",
+        )

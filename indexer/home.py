@@ -1,0 +1,102 @@
+"""Where indexes live on disk.
+
+HOME/
+├── vectors.db                     every vector, shared by all repositories
+├── clones/<host>/<owner>/<name>.git    repositories indexed by URL
+└── repos/<name>-<hash of root>/
+    ├── index.db                   files, refs, chunks, text index
+    ├── vectors.faiss              a cache, rebuilt when missing or damaged
+    └── lock                       held by the process that writes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFolder:
+    """The files of one repository's index."""
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The truth about the repository's files and chunks."""
+        return self.folder / "index.db"
+
+    @property
+    def faiss(self) -> Path:
+        """The cache of the repository's vectors."""
+        return self.folder / "vectors.faiss"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that writes."""
+        return self.folder / "lock"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the repository was ever indexed."""
+        return self.database.is_file()
+
+    def create(self) -> None:
+        """Make the folder; only its owner can read it, since it holds the repository's text."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write the index in {self.folder}: {error.strerror}",
+                "choose another place with --index DIR",
+            ) from error
+
+    def delete(self) -> None:
+        """Remove the whole index of the repository."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHome:
+    """The folder that holds all indexes of a user."""
+
+    folder: Path
+
+    @property
+    def vectors(self) -> Path:
+        """The database of vectors."""
+        return self.folder / "vectors.db"
+
+    @property
+    def clones(self) -> Path:
+        """Repositories that were indexed by URL."""
+        return self.folder / "clones"
+
+    def repo(self, root: Path) -> RepoFolder:
+        """The index folder of the repository with this resolved root."""
+        digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip(".-") or "root"
+        return RepoFolder(self.folder / "repos" / f"{name[:40]}-{digest}")
+
+    def repos(self) -> list[RepoFolder]:
+        """Every indexed repository, by name."""
+        folders = sorted((self.folder / "repos").glob("*/index.db"))
+        return [RepoFolder(database.parent) for database in folders]
+
+
+def find_home(option: Path | None) -> IndexHome:
+    """`--index`, else `CODESEARCH_INDEX`, else the user's data folder."""
+    if option is not None:
+        return IndexHome(option.expanduser().resolve())
+    variable = os.environ.get("CODESEARCH_INDEX")
+    if variable:
+        return IndexHome(Path(variable).expanduser().resolve())
+    from platformdirs import user_data_path
+
+    return IndexHome(user_data_path("codesearch"))

@@ -1,0 +1,44 @@
+"""One process at a time writes a repository's index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from indexer.home import RepoFolder
+from indexer.progress import Progress
+
+# A writer that is already there gets this long to finish before anything is said.
+_QUIET_SECONDS = 0.5
+
+
+@contextmanager
+def writing(folder: RepoFolder, progress: Progress) -> Iterator[None]:
+    """Hold the repository's lock; where another process has it, say so and wait."""
+    lock = FileLock(folder.lock, mode=0o600)
+    try:
+        lock.acquire(timeout=_QUIET_SECONDS)
+    except Timeout:
+        progress.say("another process is indexing this repository; waiting for it to finish")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing_if_free(folder: RepoFolder) -> Iterator[bool]:
+    """Hold the lock where nobody has it; tells whether it is held."""
+    lock = FileLock(folder.lock, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,198 @@
+"""One file's bytes become everything the index stores of it, short of the vectors.
+
+Pure and picklable, so that it runs in worker processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from indexer.chunks import Chunk, chunk_file
+from indexer.languages import language_of
+from indexer.skip import content_reason, decode
+from indexer.words import words
+from models.checkpoint import Checkpoint, open_checkpoint
+from models.inputs import EncoderInput, encoder_input
+from models.tokenizer import Tokenizer, Tokens
+
+# Code has about 2.5 characters a token or more, so a file of this length is read whole.
+CHARS_PER_TOKEN = 2.5
+# Room for the tokens that a cut inside a word can add.
+_CUT_MARGIN = 16
+# Below this many files, starting workers costs more than they save.
+_FILES_WORTH_WORKERS = 100
+_FILES_PER_TASK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was read."""
+
+    path: str
+    blob_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChunk:
+    """A chunk with what the text index and the encoder need of it."""
+
+    kind: str
+    symbol: str
+    start_line: int
+    end_line: int
+    part: int
+    words: str
+    input: EncoderInput
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFile:
+    """A file ready to be stored; `skipped` says why it has no chunks."""
+
+    path: str
+    blob_id: str
+    language: str
+    size_bytes: int
+    skipped: str | None
+    text: str
+    chunks: tuple[PreparedChunk, ...]
+
+
+class Preparer:
+    """Turns files into chunks and encoder inputs for one checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._config = checkpoint.sasa
+        self._fingerprint = checkpoint.fingerprint
+        self._tokenizer = Tokenizer(checkpoint)
+        self._max_chars = int(CHARS_PER_TOKEN * checkpoint.sasa.max_tokens)
+
+    def prepare(self, file: SourceFile) -> PreparedFile:
+        """Chunk one file; never raises on its content."""
+        language = language_of(file.path, file.data[:1024])
+        reason = content_reason(file.path, file.data)
+        if reason is not None:
+            size = len(file.data)
+            return PreparedFile(file.path, file.blob_id, language, size, reason, "", ())
+        text = decode(file.data)
+        chunks = chunk_file(text, language, file.path, self._max_chars)
+        prepared = tuple(self.prepare_chunks(chunks))
+        return PreparedFile(
+            file.path, file.blob_id, language, len(file.data), None, text, prepared
+        )
+
+    def prepare_chunks(self, chunks: list[Chunk]) -> Iterator[PreparedChunk]:
+        """Tokenize chunks and cut those above the model's limit into parts."""
+        tokenized = self._tokenizer.tokenize([chunk.text for chunk in chunks])
+        for chunk, tokens in zip(chunks, tokenized, strict=True):
+            if len(tokens) <= self._config.max_tokens:
+                yield self._prepared(chunk, tokens, 0)
+                continue
+            parts = list(split_chunk(chunk, tokens, self._config.max_tokens))
+            for number, part in enumerate(parts, 1):
+                yield self._prepared(part, self._tokenizer.tokenize([part.text])[0], number)
+
+    def _prepared(self, chunk: Chunk, tokens: Tokens, part: int) -> PreparedChunk:
+        limit = self._config.max_tokens
+        if len(tokens) > limit:  # one token of many characters can cut into more than the margin
+            tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
+        read = encoder_input(tokens, chunk.links, self._config)
+        return PreparedChunk(
+            chunk.kind,
+            chunk.symbol,
+            chunk.start_line,
+            chunk.end_line,
+            part,
+            words(chunk.text),
+            read,
+            read.key(self._fingerprint),
+        )
+
+
+def split_chunk(chunk: Chunk, tokens: Tokens, max_tokens: int) -> Iterator[Chunk]:
+    """Cut an over-long chunk at the last statement border that fits, again and again.
+
+    Where no border fits (one statement above the limit), the cut is at a token.
+    """
+    room = max_tokens - _CUT_MARGIN
+    borders = np.array(chunk.borders, dtype=np.int64)
+    in_place = chunk.text.count("\n") <= chunk.end_line - chunk.start_line + 1
+    start, end = 0, len(chunk.text)
+    while start < end:
+        first = int(np.searchsorted(tokens.starts[1:-1], start)) + 1
+        stop = end if first + room >= len(tokens) else int(tokens.starts[first + room])
+        if stop < end:
+            fitting = borders[(borders > start) & (borders <= stop)]
+            stop = int(fitting[-1]) if len(fitting) else max(stop, start + 1)
+        yield _part(chunk, start, stop, in_place)
+        start = stop
+
+
+def _part(chunk: Chunk, start: int, stop: int, in_place: bool) -> Chunk:
+    inside = ((chunk.links >= start) & (chunk.links < stop)).all(axis=1)
+    part = replace(
+        chunk, text=chunk.text[start:stop], links=chunk.links[inside] - start, borders=()
+    )
+    if not in_place:  # the text is an outline: its lines are not the file's
+        return part
+    first = chunk.start_line + chunk.text.count("\n", 0, start)
+    last = first + chunk.text.count("\n", start, max(start, stop - 1))
+    last = min(last, chunk.end_line)
+    return replace(part, start_line=min(first, last), end_line=last)
+
+
+def prepare_files(checkpoint: Checkpoint, files: Iterable[SourceFile]) -> Iterator[PreparedFile]:
+    """Prepare files in order, in worker processes when there are many.
+
+    Only a few tasks are under way at once, so memory stays bounded for any number of files.
+    """
+    source = iter(files)
+    head = list(islice(source, _FILES_WORTH_WORKERS))
+    if len(head) < _FILES_WORTH_WORKERS or (os.cpu_count() or 1) == 1:
+        preparer = Preparer(checkpoint)
+        yield from map(preparer.prepare, head)
+        yield from map(preparer.prepare, source)
+        return
+    yield from _prepare_in_workers(checkpoint.folder, head, source)
+
+
+def _prepare_in_workers(
+    folder: Path, head: list[SourceFile], source: Iterator[SourceFile]
+) -> Iterator[PreparedFile]:
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[list[PreparedFile]]] = deque()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (folder,)) as pool:
+        for start in range(0, len(head), _FILES_PER_TASK):
+            waiting.append(pool.submit(_work, head[start : start + _FILES_PER_TASK]))
+        while waiting:
+            yield from waiting.popleft().result()
+            task = list(islice(source, _FILES_PER_TASK))
+            if task:
+                waiting.append(pool.submit(_work, task))
+
+
+_worker: Preparer | None = None
+
+
+def _start_worker(folder: Path) -> None:
+    global _worker
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _worker = Preparer(open_checkpoint(folder))
+
+
+def _work(files: list[SourceFile]) -> list[PreparedFile]:
+    if _worker is None:
+        raise ValueError("the worker was not started")
+    return [_worker.prepare(file) for file in files]

@@ -1,0 +1,264 @@
+"""The reading side of `index.db`, in plain SQL on sqlite3: a query starts without an ORM.
+
+Everything is read-only; a writer at work is not disturbed and does not disturb (WAL).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.binding import REBUILD, check_schema, read_facts
+from indexer.disk import Stamp
+from indexer.errors import IndexDamaged, IndexNotFound
+from indexer.home import RepoFolder
+from indexer.listing import Selection
+
+_BATCH = 500
+# The text index's weights of symbol, path and body: a word in a symbol says most.
+FIELD_WEIGHTS = (4.0, 2.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RefInfo:
+    """A ref as it was indexed."""
+
+    id: int
+    name: str
+    commit: str | None
+    selection: Selection
+    skipped: dict[str, int]  # reason → files left out unread
+    indexed_at: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A stored chunk with its place."""
+
+    id: int
+    file_id: int
+    path: str
+    language: str
+    kind: str
+    symbol: str
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much an index holds."""
+
+    files: int
+    chunks: int
+    by_language: dict[str, int]  # files
+    by_kind: dict[str, int]  # chunks
+    skipped: dict[str, int]  # reason → files read and left out
+    split_units: int  # units above the model's limit
+    pending: int  # chunks without a vector yet
+    tokens: int
+
+
+class Reader:
+    """An open index of one repository."""
+
+    def __init__(self, folder: RepoFolder) -> None:
+        """Open an index.
+
+        Raises:
+            IndexNotFound: there is none.
+            IndexMismatch: it has another schema.
+            IndexDamaged: it cannot be read.
+        """
+        if not folder.exists:
+            raise IndexNotFound(f"no index in {folder.folder}", "run `codesearch index PATH`")
+        self.folder = folder
+        self.facts = read_facts(folder)
+        check_schema(self.facts, folder.folder)
+        with self._guard():
+            self._db = sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    @property
+    def name(self) -> str:
+        """The repository's name."""
+        return self.facts.get("name", self.folder.folder.name)
+
+    @property
+    def root(self) -> str:
+        """The repository's resolved root."""
+        return self.facts.get("root", "")
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the FAISS file holds the vectors of the stored chunks."""
+        return self.facts.get("faiss_generation") == self.facts.get("generation")
+
+    def refs(self) -> list[RefInfo]:
+        """All indexed refs, in the order of their first indexing."""
+        rows = self._rows(
+            'SELECT id, name, "commit", selection, skipped, indexed_at FROM refs ORDER BY id'
+        )
+        found = []
+        for ref_id, name, commit, selection, skipped, indexed_at in rows:
+            chosen = json.loads(selection)
+            scope = Selection(tuple(chosen["paths"]), tuple(chosen["excludes"]))
+            found.append(RefInfo(ref_id, name, commit, scope, json.loads(skipped), indexed_at))
+        return found
+
+    def stamps(self) -> dict[str, Stamp]:
+        """The working tree's files as they were last hashed."""
+        rows = self._rows(
+            "SELECT path, size_bytes, mtime_ns, ctime_ns, inode, blob_id FROM stamps"
+        )
+        return {row[0]: Stamp(*row[1:]) for row in rows}
+
+    def files(self, ref_id: int) -> dict[str, str]:
+        """Path → blob of every file of a ref."""
+        return dict(
+            self._rows(
+                "SELECT path, blob_id FROM files JOIN ref_files ON file_id = id WHERE ref_id = ?",
+                (ref_id,),
+            )
+        )
+
+    def allowed(
+        self, ref_id: int, languages: Sequence[str], kinds: Sequence[str], paths: Selection
+    ) -> NDArray[np.int64]:
+        """The chunks that a search may return, ascending ids."""
+        conditions, values = ["ref_id = ?"], [ref_id]
+        for column, wanted in (("language", languages), ("kind", kinds)):
+            if wanted:
+                conditions.append(f"{column} IN ({_marks(wanted)})")
+                values.extend(wanted)  # type: ignore[arg-type]
+        if paths.paths or paths.excludes:
+            file_ids = self._matching_files(ref_id, paths)
+            rows = self._rows(
+                "SELECT chunks.id, file_id FROM ref_files JOIN files ON files.id = file_id"
+                f" JOIN chunks USING (file_id) WHERE {' AND '.join(conditions)}",
+                values,
+            )
+            ids = [chunk_id for chunk_id, file_id in rows if file_id in file_ids]
+        else:
+            rows = self._rows(
+                "SELECT chunks.id FROM ref_files JOIN files ON files.id = file_id"
+                f" JOIN chunks USING (file_id) WHERE {' AND '.join(conditions)}",
+                values,
+            )
+            ids = [chunk_id for (chunk_id,) in rows]
+        return np.sort(np.array(ids, dtype=np.int64))
+
+    def match_words(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Every chunk with any of the words: ids and BM25 scores, higher is better."""
+        if not words:
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        query = " OR ".join(f'"{word}"' for word in words)
+        weights = ", ".join(map(str, FIELD_WEIGHTS))
+        rows = list(
+            self._rows(
+                f"SELECT rowid, -bm25(chunk_words, {weights}) FROM chunk_words"
+                " WHERE chunk_words MATCH ?",
+                (query,),
+            )
+        )
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        return ids, np.array([row[1] for row in rows], dtype=np.float64)
+
+    def named(self, names: Sequence[str]) -> list[int]:
+        """Chunks whose symbol's last part is one of the names, whatever the case."""
+        wanted = [name.lower() for name in names]
+        sql = f"SELECT id FROM chunks WHERE name IN ({_marks(wanted)}) AND name != '' ORDER BY id"
+        return [chunk_id for (chunk_id,) in self._rows(sql, wanted)]
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, ChunkRow]:
+        """The rows of these chunks."""
+        found = {}
+        for batch in _batches(ids):
+            sql = (
+                "SELECT chunks.id, file_id, path, language, kind, symbol, start_line, end_line"
+                f" FROM chunks JOIN files ON files.id = file_id"
+                f" WHERE chunks.id IN ({_marks(batch)})"
+            )
+            found.update({row[0]: ChunkRow(*row) for row in self._rows(sql, batch)})
+        return found
+
+    def text(self, file_id: int) -> str:
+        """The text of a file version as it was indexed."""
+        rows = list(self._rows("SELECT text FROM files WHERE id = ?", (file_id,)))
+        return zlib.decompress(rows[0][0]).decode("utf-8")
+
+    def vector_keys(self) -> dict[int, bytes]:
+        """Chunk id → content key, of every chunk whose vector is not pending."""
+        return dict(
+            self._rows(
+                "SELECT id, vector_key FROM chunks"
+                " WHERE vector_key NOT IN (SELECT vector_key FROM pending)"
+            )
+        )
+
+    def all_keys(self) -> set[bytes]:
+        """The content keys of all chunks."""
+        return {key for (key,) in self._rows("SELECT DISTINCT vector_key FROM chunks")}
+
+    def pending_tokens(self) -> tuple[int, int]:
+        """How many inputs wait to be encoded, and their tokens."""
+        rows = list(self._rows("SELECT count(*), coalesce(sum(tokens), 0) FROM pending"))
+        return rows[0]
+
+    def counts(self) -> Counts:
+        """How much the index holds, over all refs."""
+        return Counts(
+            files=self._number("SELECT count(*) FROM files WHERE skipped IS NULL"),
+            chunks=self._number("SELECT count(*) FROM chunks"),
+            by_language=self._tally("SELECT language, count(*) FROM files WHERE skipped IS NULL"),
+            by_kind=self._tally("SELECT kind, count(*) FROM chunks"),
+            skipped=self._tally("SELECT skipped, count(*) FROM files WHERE skipped IS NOT NULL"),
+            split_units=self._number("SELECT count(*) FROM chunks WHERE part = 1"),
+            pending=self._number(
+                "SELECT count(*) FROM chunks WHERE vector_key IN (SELECT vector_key FROM pending)"
+            ),
+            tokens=self._number("SELECT coalesce(sum(tokens), 0) FROM chunks"),
+        )
+
+    def _number(self, sql: str) -> int:
+        return int(next(iter(self._rows(sql)))[0])
+
+    def _tally(self, sql: str) -> dict[str, int]:
+        return dict(self._rows(f"{sql} GROUP BY 1 ORDER BY 2 DESC, 1"))
+
+    def _matching_files(self, ref_id: int, paths: Selection) -> set[int]:
+        rows = self._rows(
+            "SELECT id, path FROM files JOIN ref_files ON file_id = id WHERE ref_id = ?", (ref_id,)
+        )
+        return {file_id for file_id, path in rows if paths.keeps(path)}
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
+        with self._guard():
+            yield from self._db.execute(sql, values)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            folder = self.folder.folder
+            raise IndexDamaged(f"the index in {folder} is damaged ({error})", REBUILD) from error
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _batches(ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), _BATCH):
+        yield [int(item) for item in ids[start : start + _BATCH]]

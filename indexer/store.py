@@ -1,0 +1,273 @@
+"""The writing side of `index.db`: file versions, refs, chunks and what is still to be encoded.
+
+One process writes at a time (the caller holds the repository's lock); readers see the last
+committed state. Each public method is one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.orm import Session
+
+from indexer.binding import SCHEMA_VERSION
+from indexer.disk import Stamp
+from indexer.listing import Listing, Selection
+from indexer.prepare import PreparedFile
+from indexer.schema import (
+    Chunk,
+    File,
+    Meta,
+    Pending,
+    Ref,
+    RefFile,
+    StampRow,
+    create_tables,
+    open_engine,
+)
+from indexer.words import words
+from models.blocks import BlockPattern
+from models.inputs import EncoderInput
+
+
+class Store:
+    """An open `index.db`, for the process that holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = open_engine(path)
+        create_tables(self._engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def bind(self, facts: Mapping[str, str]) -> None:
+        """Write what the index is bound to: its model, its root."""
+        with Session(self._engine) as session, session.begin():
+            for key, value in {"schema": str(SCHEMA_VERSION), **facts}.items():
+                session.merge(Meta(key=key, value=value))
+
+    def file_ids(self) -> dict[tuple[str, str], int]:
+        """Every stored file version: (path, blob) → id."""
+        with Session(self._engine) as session:
+            rows = session.execute(select(File.path, File.blob_id, File.id)).all()
+        return {(path, blob): file_id for path, blob, file_id in rows}
+
+    def add_files(self, files: Sequence[PreparedFile], encoded: set[bytes]) -> None:
+        """Store file versions with their chunks; keys not in `encoded` become pending."""
+        with Session(self._engine) as session, session.begin():
+            for file in files:
+                file_id = self._add_file(session, file)
+                self._add_chunks(session, file_id, file)
+            waiting = {
+                chunk.key: chunk.input
+                for file in files
+                for chunk in file.chunks
+                if chunk.key not in encoded
+            }
+            self._add_pending(session, waiting)
+            _advance(session, "generation")
+
+    def set_ref(self, listing: Listing, selection: Selection) -> None:
+        """Make a ref map to exactly the listed file versions; forget what no ref names."""
+        ids = self.file_ids()
+        present = [ids[item] for item in listing.files.items() if item in ids]
+        with Session(self._engine) as session, session.begin():
+            ref = session.scalar(select(Ref).where(Ref.name == listing.ref))
+            if ref is None:
+                ref = Ref(name=listing.ref)
+                session.add(ref)
+            ref.commit = listing.commit
+            ref.selection = json.dumps({"paths": selection.paths, "excludes": selection.excludes})
+            ref.skipped = json.dumps(Counter(listing.skipped.values()))
+            ref.indexed_at = time.time()
+            session.flush()
+            before = set(session.scalars(select(RefFile.file_id).where(RefFile.ref_id == ref.id)))
+            _map_files(session, ref.id, before, set(present))
+            if listing.stamps:
+                _replace_stamps(session, listing.stamps)
+            _forget_unused(session)
+            _advance(session, "generation")
+
+    def drop_refs(self, names: Iterable[str]) -> None:
+        """Remove refs and every file version that no other ref names."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(delete(Ref).where(Ref.name.in_(list(names))))
+            _forget_unused(session)
+            _advance(session, "generation")
+
+    def drop_files(self, file_ids: Sequence[int]) -> None:
+        """Remove file versions, so that the next run reads them anew."""
+        with Session(self._engine) as session, session.begin():
+            _delete_files(session, file_ids)
+            _advance(session, "generation")
+
+    def pending(self) -> dict[bytes, int]:
+        """Content key → number of tokens, of all inputs that wait to be encoded."""
+        with Session(self._engine) as session:
+            rows = session.execute(select(Pending.vector_key, Pending.tokens)).all()
+        return {key: tokens for key, tokens in rows}
+
+    def inputs(self, keys: Sequence[bytes]) -> list[EncoderInput]:
+        """The waiting inputs of these keys, in their order."""
+        with Session(self._engine) as session:
+            rows = session.scalars(select(Pending).where(Pending.vector_key.in_(keys)))
+            found = {row.vector_key: _unpack(row) for row in rows}
+        return [found[key] for key in keys]
+
+    def finish(self, keys: Sequence[bytes]) -> None:
+        """Take inputs off the waiting list: their vectors are stored."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(delete(Pending).where(Pending.vector_key.in_(keys)))
+            _advance(session, "generation")
+
+    def chunk_keys(self) -> dict[int, bytes]:
+        """Chunk id → content key, of every chunk whose vector is not pending."""
+        waiting = select(Pending.vector_key)
+        with Session(self._engine) as session:
+            rows = session.execute(
+                select(Chunk.id, Chunk.vector_key).where(Chunk.vector_key.not_in(waiting))
+            ).all()
+        return {chunk_id: key for chunk_id, key in rows}
+
+    def files_of_chunks(self, chunk_ids: Sequence[int]) -> list[int]:
+        """The file versions that own these chunks."""
+        with Session(self._engine) as session:
+            return list(
+                session.scalars(select(Chunk.file_id).where(Chunk.id.in_(chunk_ids)).distinct())
+            )
+
+    def mark_synced(self) -> None:
+        """Note that the FAISS file holds the present generation's vectors."""
+        with Session(self._engine) as session, session.begin():
+            present = session.get(Meta, "generation")
+            value = present.value if present else "0"
+            session.merge(Meta(key="faiss_generation", value=value))
+
+    def _add_file(self, session: Session, file: PreparedFile) -> int:
+        row = File(
+            path=file.path,
+            blob_id=file.blob_id,
+            language=file.language,
+            size_bytes=file.size_bytes,
+            skipped=file.skipped,
+            text=zlib.compress(file.text.encode("utf-8"), 6),
+        )
+        session.add(row)
+        session.flush()
+        return row.id
+
+    def _add_chunks(self, session: Session, file_id: int, file: PreparedFile) -> None:
+        if not file.chunks:
+            return
+        first = (session.scalar(select(func.max(Chunk.id))) or 0) + 1
+        sequence = session.execute(
+            text("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+        ).scalar()
+        first = max(first, (sequence or 0) + 1)
+        path = words(file.path)
+        rows, texts = [], []
+        for chunk_id, chunk in enumerate(file.chunks, first):
+            rows.append(
+                {
+                    "id": chunk_id,
+                    "file_id": file_id,
+                    "kind": chunk.kind,
+                    "symbol": chunk.symbol,
+                    "name": chunk.symbol.rsplit(".", 1)[-1].lower(),
+                    "start_line": chunk.start_line,
+                    "end_line": chunk.end_line,
+                    "part": chunk.part,
+                    "tokens": len(chunk.input),
+                    "vector_key": chunk.key,
+                }
+            )
+            symbol = words(chunk.symbol)
+            texts.append({"id": chunk_id, "symbol": symbol, "path": path, "body": chunk.words})
+        session.execute(insert(Chunk), rows)
+        session.execute(
+            text(
+                "INSERT INTO chunk_words (rowid, symbol, path, body)"
+                " VALUES (:id, :symbol, :path, :body)"
+            ),
+            texts,
+        )
+
+    def _add_pending(self, session: Session, waiting: Mapping[bytes, EncoderInput]) -> None:
+        rows = [
+            {
+                "vector_key": key,
+                "tokens": len(item),
+                "ids": item.ids.tobytes(),
+                "block_index": item.pattern.block_index.tobytes(),
+                "block_count": item.pattern.block_count.tobytes(),
+            }
+            for key, item in waiting.items()
+        ]
+        if rows:
+            session.execute(insert(Pending).prefix_with("OR IGNORE"), rows)
+
+
+def _unpack(row: Pending) -> EncoderInput:
+    count = np.frombuffer(row.block_count, dtype=np.int32)
+    index = np.frombuffer(row.block_index, dtype=np.int32).reshape(len(count), -1)
+    return EncoderInput(np.frombuffer(row.ids, dtype=np.int32), BlockPattern(index, count))
+
+
+def _map_files(session: Session, ref_id: int, before: set[int], after: set[int]) -> None:
+    gone = [{"file": file_id, "ref": ref_id} for file_id in before - after]
+    new = [{"ref_id": ref_id, "file_id": file_id} for file_id in after - before]
+    if gone:
+        session.execute(
+            text("DELETE FROM ref_files WHERE ref_id = :ref AND file_id = :file"), gone
+        )
+    if new:
+        session.execute(insert(RefFile), new)
+
+
+def _replace_stamps(session: Session, stamps: Mapping[str, Stamp]) -> None:
+    session.execute(delete(StampRow))
+    rows = [
+        {
+            "path": path,
+            "size_bytes": stamp.size_bytes,
+            "mtime_ns": stamp.mtime_ns,
+            "ctime_ns": stamp.ctime_ns,
+            "inode": stamp.inode,
+            "blob_id": stamp.blob_id,
+        }
+        for path, stamp in stamps.items()
+    ]
+    session.execute(insert(StampRow), rows)
+
+
+def _forget_unused(session: Session) -> None:
+    """Delete file versions without a ref, then waiting inputs without a chunk."""
+    unused = session.scalars(select(File.id).where(File.id.not_in(select(RefFile.file_id))))
+    _delete_files(session, list(unused))
+
+
+def _delete_files(session: Session, file_ids: Sequence[int]) -> None:
+    rows = [{"file": file_id} for file_id in file_ids]
+    if not rows:
+        return
+    session.execute(
+        text(
+            "DELETE FROM chunk_words WHERE rowid IN (SELECT id FROM chunks WHERE file_id = :file)"
+        ),
+        rows,
+    )
+    session.execute(text("DELETE FROM files WHERE id = :file"), rows)
+    session.execute(delete(Pending).where(Pending.vector_key.not_in(select(Chunk.vector_key))))
+
+
+def _advance(session: Session, counter: str) -> None:
+    row = session.get(Meta, counter)
+    session.merge(Meta(key=counter, value=str(int(row.value) + 1 if row else 1)))

@@ -1,0 +1,95 @@
+"""Source text as words for the text index: `config` finds `parseJSONConfig`.
+
+An identifier gives its parts and, where there are several, itself: `parseJSONConfig` becomes
+`parse json config parsejsonconfig`. The tokenizer of the text index stems each word afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*|\d+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
+# Longer runs are encoded data rather than names.
+_LONGEST_IDENTIFIER = 64
+
+# Words of a question that say nothing about code.
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "get",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "should",
+        "show",
+        "that",
+        "the",
+        "their",
+        "there",
+        "this",
+        "to",
+        "use",
+        "used",
+        "using",
+        "want",
+        "was",
+        "we",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "you",
+    ]
+)
+
+
+def words(text: str) -> str:
+    """All words of a text in order, separated by spaces."""
+    return " ".join(
+        _split(match) for match in _IDENTIFIER.findall(text) if len(match) <= _LONGEST_IDENTIFIER
+    )
+
+
+def query_words(text: str) -> list[str]:
+    """The distinct words of a question that are worth looking up, in order.
+
+    Stop words are dropped unless nothing else is left.
+    """
+    every = list(dict.fromkeys(words(text).split()))
+    return [word for word in every if word not in STOP_WORDS] or every
+
+
+@lru_cache(maxsize=1 << 16)
+def _split(identifier: str) -> str:
+    parts = [part.lower() for part in _PART.findall(identifier)]
+    if len(parts) < 2:
+        return identifier.lower().strip("_")
+    return " ".join([*parts, "".join(parts)])

@@ -1,0 +1,1 @@
+"""The SASA encoder: structure-aware sparse attention over whole functions and files."""

@@ -1,0 +1,119 @@
+"""Which blocks of an input attend to which: the sparsity pattern as two small arrays.
+
+A pattern of one input is `block_index (N, K)` and `block_count (N,)`: block `i` attends to the
+blocks `block_index[i, :block_count[i]]`. A count above K says that the block is global and attends
+to every block. Source: SASA (Liu et al., SIGIR 2022), sections "sliding window", "global" and
+"AST-aware"; unlike the released code, the last global block is the last one with text, scores are
+means over the pairs of a block rather than sums, and ties go to the earlier block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import SasaConfig
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPattern:
+    """The blocks that each block of one input attends to, ascending within a row."""
+
+    block_index: NDArray[np.int32]  # (N, K), unused slots hold 0
+    block_count: NDArray[np.int32]  # (N,)
+
+    @property
+    def covers_all_pairs(self) -> bool:
+        """Whether the pattern is full attention."""
+        return bool((self.block_count >= len(self.block_count)).all())
+
+    def dense(self) -> NDArray[np.bool_]:
+        """The pattern as `block_mask (N, N)`: True where a row attends to a column."""
+        count, width = self.block_index.shape
+        mask = np.zeros((count, count), dtype=bool)
+        used = np.arange(width) < self.block_count[:, None]
+        rows = np.nonzero(used)[0]
+        mask[rows, self.block_index[used]] = True
+        mask[self.block_count > width] = True
+        return mask
+
+    def digest_bytes(self) -> bytes:
+        """The pattern's part of a vector's content key; nothing for full attention."""
+        if self.covers_all_pairs:
+            return b""
+        return self.block_count.tobytes() + self.block_index.tobytes()
+
+
+def link_scores(links: NDArray[np.int32], length: int, block_size: int) -> NDArray[np.float32]:
+    """Pool related pairs of tokens to a symmetric score between blocks, (N, N).
+
+    Args:
+        links: (n, 2) token positions of related pairs; positions outside the input are ignored.
+        length: tokens of the input.
+        block_size: tokens of a block.
+
+    Returns:
+        For each pair of blocks the number of related pairs over the tokens that they hold, so that
+        a short last block is not at a disadvantage.
+    """
+    blocks = -(-length // block_size)
+    scores = np.zeros((blocks, blocks), dtype=np.float32)
+    inside = links[((links >= 0) & (links < length)).all(axis=1)] // block_size
+    np.add.at(scores, (inside[:, 0], inside[:, 1]), 1.0)
+    scores += scores.T
+    tokens = np.full(blocks, block_size, dtype=np.float32)
+    tokens[-1:] = length - block_size * (blocks - 1)
+    return scores / (tokens[:, None] + tokens[None, :])
+
+
+def select_blocks(
+    length: int, config: SasaConfig, scores: NDArray[np.float32] | None = None
+) -> BlockPattern:
+    """Choose the blocks of every row: window, global, then the best scored of the rest.
+
+    A row has room for `config.row_blocks`; where the window or the global blocks are cut off by
+    an edge or overlap, their room goes to scored blocks. A row whose room holds every block takes
+    them all, so that an input of up to `config.full_tokens` tokens has full attention.
+    """
+    blocks = config.block_count(length)
+    width = min(blocks, config.row_blocks)
+    allowed = window_mask(blocks, config) | global_mask(blocks, config)
+    index = np.zeros((blocks, width), dtype=np.int32)
+    count = np.zeros(blocks, dtype=np.int32)
+    for row in range(blocks):
+        chosen = _fill_row(allowed[row], None if scores is None else scores[row], width)
+        count[row] = len(chosen)
+        index[row, : min(len(chosen), width)] = chosen[:width]
+    return BlockPattern(index, count)
+
+
+def window_mask(blocks: int, config: SasaConfig) -> NDArray[np.bool_]:
+    """Each block sees its neighbours, (N, N)."""
+    position = np.arange(blocks)
+    distance = np.abs(position[:, None] - position[None, :])
+    return np.asarray(distance <= config.window_blocks // 2)
+
+
+def global_mask(blocks: int, config: SasaConfig) -> NDArray[np.bool_]:
+    """The first and last blocks with text see and are seen by all, (N, N)."""
+    position = np.arange(blocks)
+    first = -(-config.global_blocks // 2)
+    last = config.global_blocks // 2
+    is_global = (position < first) | (position >= blocks - last)
+    return np.asarray(is_global[:, None] | is_global[None, :])
+
+
+def _fill_row(
+    allowed: NDArray[np.bool_], scores: NDArray[np.float32] | None, width: int
+) -> NDArray[np.intp]:
+    """The blocks of one row, ascending."""
+    if allowed.all() or len(allowed) <= width:
+        return np.arange(len(allowed))
+    fixed = np.flatnonzero(allowed)
+    if scores is None or len(fixed) >= width:
+        return fixed
+    candidates = np.where(allowed, 0.0, scores)
+    best = np.argsort(-candidates, kind="stable")[: width - len(fixed)]
+    return np.sort(np.concatenate([fixed, best[candidates[best] > 0]]))

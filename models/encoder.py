@@ -1,0 +1,180 @@
+"""The encoder in torch: a transformers BERT whose attention is SASA, mean-pooled and normalised.
+
+Weights load through transformers, so that any folder of the family works; a position table shorter
+than the settings ask for is extended by tiling, which leaves short inputs exactly as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.attention import AttentionPath, register
+from models.checkpoint import Checkpoint, CheckpointError
+from models.inputs import EncoderInput, query_input
+from models.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes a GPU where there is one; raises CheckpointError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError("no CUDA device is visible to torch", "use --device cpu")
+    if name not in ("cpu", "cuda"):
+        raise CheckpointError(f"unknown device {name!r}", "use auto, cpu or cuda")
+    return torch.device(name)
+
+
+class Encoder:
+    """A checkpoint ready to turn inputs into vectors."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "auto", dtype: torch.dtype | None = None
+    ) -> None:
+        self.config = checkpoint.sasa
+        self.device = choose_device(device)
+        self.dtype = _fast_dtype(self.device) if dtype is None else dtype
+        model: nn.Module = load_model(checkpoint)
+        self.model = model.to(self.device, self.dtype).eval()
+        self._tokenizer = Tokenizer(checkpoint)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The unit vector (E,) of a text; beyond `SasaConfig.max_tokens` it is cut."""
+        return self.embed(
+            [query_input(self._tokenizer, text, self.config.max_tokens, self.config)]
+        )[0]
+
+    @torch.inference_mode()
+    def embed(
+        self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None
+    ) -> NDArray[np.float32]:
+        """Encode one batch to unit vectors, (B, E); `path` None takes the fast one that fits."""
+        batch = collate(inputs, self.config.block_size, path).to(self.device)
+        hidden = self.model(**batch.arguments()).last_hidden_state
+        vectors = F.normalize(mean_pool(hidden.float(), batch.key_mask), dim=-1)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+
+def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+    """The transformers model with SASA attention and enough positions, in float32.
+
+    Raises:
+        CheckpointError: the weights do not fit the configuration.
+    """
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    register()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model: PreTrainedModel = AutoModel.from_pretrained(
+            checkpoint.folder,
+            attn_implementation="sasa",
+            add_pooling_layer=False,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"weights in {checkpoint.folder} cannot be loaded: {reason}",
+            "restore or re-save the model",
+        ) from error
+    extend_positions(model, checkpoint.sasa.max_tokens)
+    return model
+
+
+def extend_positions(model: PreTrainedModel, max_tokens: int) -> None:
+    """Tile a learned position table up to `max_tokens` rows, in place."""
+    embeddings: Any = model.embeddings
+    table = embeddings.position_embeddings.weight.data
+    if len(table) >= max_tokens:
+        return
+    tiled = table.repeat(-(-max_tokens // len(table)), 1)[:max_tokens].clone()
+    embeddings.position_embeddings = nn.Embedding.from_pretrained(tiled, freeze=False)
+    positions = torch.arange(max_tokens)[None]
+    embeddings.register_buffer("position_ids", positions, persistent=False)
+    embeddings.register_buffer("token_type_ids", torch.zeros_like(positions), persistent=False)
+    model.config.max_position_embeddings = max_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded inputs: padding has id 0 and a False key mask, blocks of padding a count of 0."""
+
+    input_ids: Tensor  # (B, L)
+    key_mask: Tensor  # (B, L) bool
+    block_index: Tensor  # (B, N, K) int32
+    block_count: Tensor  # (B, N) int32
+    block_size: int
+    path: AttentionPath
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            key_mask=self.key_mask.to(device),
+            block_index=self.block_index.to(device),
+            block_count=self.block_count.to(device),
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The forward keyword arguments of a model whose attention is SASA."""
+        return {
+            "input_ids": self.input_ids,
+            "attention_mask": self.key_mask,
+            "block_index": self.block_index,
+            "block_count": self.block_count,
+            "block_size": self.block_size,
+            "attention_path": self.path,
+        }
+
+
+def collate(
+    inputs: Sequence[EncoderInput], block_size: int, path: AttentionPath | None = None
+) -> Batch:
+    """Pad inputs to one batch; `path` None is full attention where all patterns allow it."""
+    longest = max(len(item) for item in inputs)
+    width = max(item.pattern.block_index.shape[1] for item in inputs)
+    blocks = -(-longest // block_size)
+    ids = torch.zeros(len(inputs), longest, dtype=torch.long)
+    mask = torch.zeros(len(inputs), longest, dtype=torch.bool)
+    index = torch.zeros(len(inputs), blocks, width, dtype=torch.int32)
+    count = torch.zeros(len(inputs), blocks, dtype=torch.int32)
+    for row, item in enumerate(inputs):
+        rows, columns = item.pattern.block_index.shape
+        ids[row, : len(item)] = torch.tensor(item.ids)
+        mask[row, : len(item)] = True
+        index[row, :rows, :columns] = torch.tensor(item.pattern.block_index)
+        count[row, :rows] = torch.tensor(item.pattern.block_count)
+    if path is None:
+        path = "full" if all(item.pattern.covers_all_pairs for item in inputs) else "gather"
+    return Batch(ids, mask, index, count, block_size, path)
+
+
+def mean_pool(hidden: Tensor, key_mask: Tensor) -> Tensor:
+    """The mean of the real tokens of `hidden (B, L, E)`, (B, E)."""
+    weights = key_mask[..., None].to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1)
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

@@ -1,0 +1,60 @@
+"""What the encoder reads: token ids and a block pattern, and the key that names the result."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blocks import BlockPattern, link_scores, select_blocks
+from models.config import SasaConfig
+from models.tokenizer import Tokenizer, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInput:
+    """One text as the encoder sees it."""
+
+    ids: NDArray[np.int32]  # (L,)
+    pattern: BlockPattern
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def key(self, fingerprint: str) -> bytes:
+        """16 bytes that name the vector: the weights and everything that they are shown."""
+        digest = hashlib.blake2b(bytes.fromhex(fingerprint), digest_size=16)
+        digest.update(self.ids.tobytes())
+        digest.update(self.pattern.digest_bytes())
+        return digest.digest()
+
+
+def encoder_input(tokens: Tokens, links: NDArray[np.int32], config: SasaConfig) -> EncoderInput:
+    """Turn tokens and related character offsets into an input.
+
+    Args:
+        tokens: at most `config.max_tokens` tokens.
+        links: (n, 2) character offsets of related places in the text; may be empty.
+        config: the sizes of the pattern.
+    """
+    length = len(tokens)
+    if length > config.max_tokens:
+        raise ValueError(f"{length} tokens are more than the model's {config.max_tokens}")
+    scores = None
+    if len(links) and length > config.full_tokens:
+        positions = np.searchsorted(tokens.starts[1:-1], links, side="right").astype(np.int32)
+        scores = link_scores(positions, length, config.block_size)
+    return EncoderInput(tokens.ids, select_blocks(length, config, scores))
+
+
+def query_input(
+    tokenizer: Tokenizer, text: str, max_tokens: int, config: SasaConfig
+) -> EncoderInput:
+    """The input of a text without syntax, cut at `max_tokens` before the closing token."""
+    tokens = tokenizer.tokenize([text])[0]
+    if len(tokens) > max_tokens:
+        ids = np.append(tokens.ids[: max_tokens - 1], tokens.ids[-1])
+        tokens = Tokens(ids, tokens.starts[:max_tokens])
+    return encoder_input(tokens, np.empty((0, 2), dtype=np.int32), config)

@@ -1,0 +1,62 @@
+"""Text → token ids and where each token starts, through the checkpoint's own `tokenizer.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer as FastTokenizer
+
+from models.checkpoint import Checkpoint, CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenized text, special tokens included."""
+
+    ids: NDArray[np.int32]  # (L,)
+    starts: NDArray[np.int32]  # (L,) character offsets; special tokens: the text's ends
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Tokenizer:
+    """The tokenizer of a checkpoint, without truncation or padding."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        path = checkpoint.folder / "tokenizer.json"
+        try:
+            self._tokenizer = FastTokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise CheckpointError(
+                f"{path} cannot be read: {error}", "restore or re-save the model"
+            ) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenize texts with special tokens; an empty text gives the special tokens alone."""
+        encodings = self._tokenizer.encode_batch(list(texts))
+        return [
+            _tokens(encoding.ids, encoding.offsets, len(text))
+            for encoding, text in zip(encodings, texts, strict=True)
+        ]
+
+    def special_ends(self) -> tuple[list[int], list[int]]:
+        """The special tokens put before and after a text."""
+        ids = self._tokenizer.encode("").ids
+        plain = self._tokenizer.encode("a")
+        first = plain.special_tokens_mask.index(0)
+        return ids[:first], ids[first:]
+
+
+def _tokens(ids: list[int], offsets: list[tuple[int, int]], length: int) -> Tokens:
+    spans = np.array(offsets, dtype=np.int32).reshape(-1, 2)
+    starts = spans[:, 0].copy()
+    # Special tokens have the empty span (0, 0): those after the text start at its end.
+    special = (spans[:, 0] == spans[:, 1]) & (np.arange(len(ids)) > 0)
+    starts[special] = length
+    return Tokens(np.array(ids, dtype=np.int32), starts)

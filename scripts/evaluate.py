@@ -1,0 +1,244 @@
+"""Measure search quality through the same code that the command line runs.
+
+    python scripts/evaluate.py repo-search DIR --checkouts FOLDER [--only NAME …]
+    python scripts/evaluate.py cosqa DIR
+
+`repo-search DIR` holds `repos.json`, `published.json` and `annotations/`; FOLDER has one checkout
+per repository name, at the commit that `repos.json` names. Figures go to `results/`; the last line
+printed is JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from codesearch.answer import Searcher
+from codesearch.indexing import index_location
+from codesearch.search import Filters, SearchResult
+from codesearch.watching import ProgressBars
+from indexer.chunks import chunk_file
+from indexer.home import IndexHome
+from indexer.listing import Selection
+from indexer.prepare import Preparer
+from indexer.repository import find_repository
+from models.batching import batches
+from models.checkpoint import DEFAULT_MODEL, open_checkpoint
+from models.light_encoder import LightEncoder
+from models.metrics import mrr, ndcg_at_k, recall_at_k
+
+TOP_K = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    repo_search = commands.add_parser("repo-search")
+    repo_search.add_argument("--checkouts", type=Path, required=True)
+    repo_search.add_argument("--only", nargs="*")
+    repo_search.add_argument("--every-chunk", action="store_true")
+    cosqa = commands.add_parser("cosqa")
+    for command in (repo_search, cosqa):
+        command.add_argument("folder", type=Path)
+        command.add_argument("--model", default=DEFAULT_MODEL)
+        command.add_argument("--index", type=Path, default=Path("data/evaluate"))
+        command.add_argument("--device", default="auto")
+        command.add_argument("--no-save", action="store_true")
+    arguments = parser.parse_args()
+    run = {"repo-search": evaluate_repo_search, "cosqa": evaluate_cosqa}[arguments.benchmark]
+    report = provenance(arguments) | run(arguments)
+    if not arguments.no_save:
+        save(report, arguments.benchmark)
+    print(json.dumps({key: value for key, value in report.items() if key != "per_repo"}))
+
+
+def evaluate_repo_search(arguments: argparse.Namespace) -> dict:
+    repos = json.loads((arguments.folder / "repos.json").read_text())
+    published = json.loads((arguments.folder / "published.json").read_text())["per_repo"]
+    home = IndexHome(arguments.index.resolve())
+    per_repo, categories = {}, {}
+    for repo in repos:
+        name = repo["name"]
+        checkout = arguments.checkouts / name
+        if (arguments.only and name not in arguments.only) or not checkout.is_dir():
+            continue
+        searcher, index_seconds = indexed(home, checkout, repo["root"], arguments)
+        queries = json.loads((arguments.folder / "annotations" / f"{name}.json").read_text())
+        scores, latencies = [], []
+        for query in queries:
+            answer = searcher.answer(query["query"], Filters(), TOP_K, arguments.every_chunk)
+            targets = [as_target(target) for target in query["relevant"] + query["secondary"]]
+            score = ndcg_at_k([target_rank(target, answer.results) for target in targets], TOP_K)
+            scores.append(score)
+            latencies.append(answer.elapsed_ms)
+            categories.setdefault(query["category"], []).append(score)
+        searcher.close()
+        per_repo[name] = {
+            "ndcg_at_10": round(statistics.mean(scores), 4),
+            "language": repo["language"],
+            "queries": len(queries),
+            "query_ms_median": round(statistics.median(latencies), 1),
+            "index_seconds": round(index_seconds, 1),
+            "published": {
+                tool: round(figures[name], 4)
+                for tool, figures in published.items()
+                if name in figures
+            },
+        }
+        print(f"{name:20} {per_repo[name]['ndcg_at_10']:.3f}", file=sys.stderr)
+    return {
+        "ndcg_at_10": mean_of(per_repo.values(), "ndcg_at_10"),
+        "repositories": len(per_repo),
+        "queries": sum(repo["queries"] for repo in per_repo.values()),
+        "by_category": {
+            name: round(statistics.mean(scores), 4) for name, scores in categories.items()
+        },
+        "by_language": by_language(per_repo),
+        "published_on_the_same": published_means(per_repo),
+        "per_repo": per_repo,
+    }
+
+
+def indexed(
+    home: IndexHome, checkout: Path, root: str, arguments: argparse.Namespace
+) -> tuple[Searcher, float]:
+    """A searcher over the benchmark's part of a repository, and the seconds to index it."""
+    start = time.perf_counter()
+    selection = Selection() if root in ("", ".") else Selection((f"/{root.strip('/')}/",))
+    with ProgressBars(Console(stderr=True)) as progress:
+        index_location(
+            home,
+            str(checkout),
+            None,
+            selection,
+            arguments.model,
+            arguments.device,
+            False,
+            progress,
+        )
+    seconds = time.perf_counter() - start
+    repository, _ = find_repository(checkout)
+    searcher = Searcher(home)
+    searcher.add(home.repo(repository.root), None)
+    return searcher, seconds
+
+
+def as_target(target: str | dict) -> tuple[str, int | None, int | None]:
+    if isinstance(target, str):
+        return target, None, None
+    return target["path"], target.get("start_line"), target.get("end_line")
+
+
+def target_rank(
+    target: tuple[str, int | None, int | None], results: tuple[SearchResult, ...]
+) -> int | None:
+    path, start, end = target
+    for rank, result in enumerate(results, 1):
+        chunk = result.best.chunk
+        if chunk.path != path and not chunk.path.endswith(f"/{path}"):
+            continue
+        if start is None or (chunk.start_line <= (end or start) and start <= chunk.end_line):
+            return rank
+    return None
+
+
+def evaluate_cosqa(arguments: argparse.Namespace) -> dict:
+    """MRR over all functions, by vectors alone: each function is one chunk."""
+    functions = json.loads((arguments.folder / "code_idx_map.txt").read_text())
+    queries = json.loads((arguments.folder / "cosqa-retrieval-dev-500.json").read_text())
+    checkpoint = open_checkpoint(arguments.model)
+    vectors = embed_functions(list(functions), checkpoint, arguments.device)
+    positions = np.array(list(functions.values()))
+    encoder = LightEncoder(checkpoint)
+    ranks = []
+    for query in queries:
+        scores = vectors @ encoder.embed_query(query["doc"])
+        right = scores[np.flatnonzero(positions == query["retrieval_idx"])[0]]
+        ranks.append(int((scores > right).sum()) + 1)
+    return {
+        "mrr": round(mrr(ranks), 4),
+        "recall_at_10": round(recall_at_k(ranks, 10), 4),
+        "queries": len(queries),
+        "functions": len(functions),
+    }
+
+
+def embed_functions(sources: list[str], checkpoint, device: str) -> np.ndarray:
+    from models.encoder import Encoder
+
+    preparer = Preparer(checkpoint)
+    inputs = []
+    for source in sources:
+        whole = next(c for c in chunk_file(source, "python", "f.py", 10**9) if c.kind == "file")
+        inputs.append(next(preparer.prepare_chunks([whole])).input)
+    encoder = Encoder(checkpoint, device)
+    vectors = np.zeros((len(inputs), checkpoint.dimension), dtype=np.float32)
+    for batch in batches([len(item) for item in inputs], checkpoint.sasa.full_tokens):
+        vectors[batch] = encoder.embed([inputs[i] for i in batch])
+    return vectors
+
+
+def by_language(per_repo: dict) -> dict:
+    languages = sorted({repo["language"] for repo in per_repo.values()})
+    return {
+        language: mean_of(
+            [repo for repo in per_repo.values() if repo["language"] == language], "ndcg_at_10"
+        )
+        for language in languages
+    }
+
+
+def published_means(per_repo: dict) -> dict:
+    tools = {tool for repo in per_repo.values() for tool in repo["published"]}
+    return {
+        tool: round(
+            statistics.mean(
+                repo["published"][tool] for repo in per_repo.values() if tool in repo["published"]
+            ),
+            4,
+        )
+        for tool in sorted(tools)
+    }
+
+
+def mean_of(records, key: str) -> float:
+    values = [record[key] for record in records]
+    return round(statistics.mean(values), 4) if values else 0.0
+
+
+def provenance(arguments: argparse.Namespace) -> dict:
+    return {
+        "benchmark": arguments.benchmark,
+        "command": "python scripts/evaluate.py " + arguments.benchmark,
+        "commit": commit(),
+        "model": open_checkpoint(arguments.model).fingerprint,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "uncommitted"
+
+
+def save(report: dict, benchmark: str) -> None:
+    folder = Path(__file__).parent.parent / "results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{benchmark}-{report['commit']}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(path, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

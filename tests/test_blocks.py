@@ -1,0 +1,88 @@
+"""The sparsity pattern: who attends to whom."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.blocks import link_scores, select_blocks
+from models.config import SasaConfig
+
+
+def picture(mask: np.ndarray) -> list[str]:
+    return ["".join("#" if cell else "." for cell in row) for row in mask]
+
+
+SMALL = SasaConfig(block_size=2, window_blocks=3, global_blocks=2, top_k_blocks=1, max_tokens=64)
+
+
+def test_without_links_a_block_sees_its_window_and_the_global_blocks():
+    assert picture(select_blocks(16, SMALL).dense()) == [
+        "########",
+        "###....#",
+        "####...#",
+        "#.###..#",
+        "#..###.#",
+        "#...####",
+        "#....###",
+        "########",
+    ]
+
+
+def test_a_linked_block_is_seen_beyond_the_window():
+    scores = np.zeros((8, 8), dtype=np.float32)
+    scores[2, 6] = scores[6, 2] = 1.0
+    mask = select_blocks(16, SMALL, scores).dense()
+    assert picture(mask)[2] == "####..##"
+    assert picture(mask)[6] == "#.#..###"
+
+
+def test_room_that_an_edge_cuts_off_the_window_goes_to_linked_blocks():
+    scores = np.zeros((8, 8), dtype=np.float32)
+    scores[1, 4] = scores[1, 5] = scores[1, 6] = 1.0
+    assert picture(select_blocks(16, SMALL, scores).dense())[1] == "###.##.#"
+
+
+def test_equal_scores_take_the_earlier_block():
+    scores = np.ones((8, 8), dtype=np.float32)
+    assert picture(select_blocks(16, SMALL, scores).dense())[4] == "##.###.#"
+
+
+def test_an_input_of_full_tokens_has_full_attention_and_one_more_token_does_not():
+    assert select_blocks(SMALL.full_tokens, SMALL).covers_all_pairs
+    assert not select_blocks(SMALL.full_tokens + 1, SMALL).covers_all_pairs
+
+
+def test_link_scores_are_symmetric_and_fair_to_a_short_last_block():
+    links = np.array([[0, 4], [3, 8], [0, 99]], dtype=np.int32)
+    scores = link_scores(links, length=9, block_size=4)
+    assert np.array_equal(scores, scores.T)
+    assert scores[0, 1] == pytest.approx(1 / 8)
+    assert scores[0, 2] == pytest.approx(1 / 5)
+
+
+@given(
+    st.integers(1, 700),
+    st.sampled_from([1, 3, 5]),
+    st.integers(0, 4),
+    st.integers(0, 4),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_pattern_is_within_its_budget_and_sees_itself(length, window, globals_, top, seed):
+    config = SasaConfig(8, window, globals_, top, 1024)
+    blocks = config.block_count(length)
+    scores = np.random.default_rng(seed).random((blocks, blocks), dtype=np.float32)
+    pattern = select_blocks(length, config, scores + scores.T)
+    mask = pattern.dense()
+    assert mask.diagonal().all()
+    assert (mask.sum(1) == pattern.block_count).all()
+    sparse = ~mask.all(1)
+    assert (pattern.block_count[sparse] <= config.row_blocks).all()
+    assert mask.shape == (blocks, blocks)
+
+
+def test_settings_outside_their_range_are_refused():
+    with pytest.raises(ValueError, match="odd"):
+        SasaConfig(window_blocks=2)
+    with pytest.raises(ValueError, match="unknown SASA settings: blok"):
+        SasaConfig.from_mapping({"blok": 3})
