@@ -13,10 +13,10 @@ from codesearch.freshness import find_change, take_in
 from codesearch.scope import choose_ref
 from codesearch.search import Filters, SearchResult, Target, search
 from indexer.errors import IndexMismatch, UsageError
-from indexer.faiss_cache import VectorIndex, sync
-from indexer.home import IndexHome, RepoFolder
-from indexer.reader import Reader, RefInfo
-from indexer.vectors import VectorStore
+from indexer.storage.faiss_cache import VectorIndex, sync
+from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.reader import Reader, RefInfo
+from indexer.storage.vectors import VectorStore
 from models.checkpoint import Checkpoint, open_checkpoint
 
 

@@ -60,8 +60,8 @@ def index(
     from codesearch.indexing import index_location
     from codesearch.reports import print_report
     from codesearch.watching import ProgressBars
-    from indexer.home import find_home
-    from indexer.listing import Selection
+    from indexer.sources.listing import Selection
+    from indexer.storage.home import find_home
 
     console = _stderr()
     selection = Selection(tuple(path or ()), tuple(exclude or ()))
@@ -114,7 +114,7 @@ def query(
 ) -> None:
     """Find code by meaning or by name."""
     from codesearch.querying import Output, open_searcher, read_filters, run_queries
-    from indexer.home import find_home
+    from indexer.storage.home import find_home
 
     output = Output(as_json, as_jsonl, vimgrep, files_only, context, explain, open_first)
     output.check()
@@ -140,8 +140,8 @@ def status(
     """What is indexed of a repository, what was left out and why, and what has changed since."""
     from codesearch.manage import find_indexed, repo_status
     from codesearch.reports import print_status
-    from indexer.home import find_home
-    from indexer.repository import find_repository
+    from indexer.sources.repository import find_repository
+    from indexer.storage.home import find_home
 
     repository, _ = find_repository(repo)
     found = repo_status(find_indexed(find_home(home), repository.root))
@@ -155,7 +155,7 @@ def repos(
 ) -> None:
     """All indexed repositories."""
     from codesearch.reports import print_repos
-    from indexer.home import find_home
+    from indexer.storage.home import find_home
 
     print_repos(_stdout(), find_home(home), as_json)
 
@@ -172,8 +172,8 @@ def clean(
     from codesearch.manage import clean_all, clean_repo, find_indexed
     from codesearch.reports import print_cleaned
     from codesearch.watching import ProgressBars
-    from indexer.home import find_home
-    from indexer.repository import find_repository
+    from indexer.sources.repository import find_repository
+    from indexer.storage.home import find_home
 
     place, console = find_home(home), _stderr()
     if repo is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from codesearch.formats import best_source_line
 from codesearch.search import Hit
 from indexer.errors import UsageError
-from indexer.listing import WORKING_TREE
+from indexer.sources.listing import WORKING_TREE
 
 _LINE_ARGUMENTS = {
     "code": ["--goto", "{path}:{line}"],

@@ -11,7 +11,7 @@ from typing import Any
 from codesearch.answer import Answer
 from codesearch.search import Hit, SearchResult
 from codesearch.snippet import best_line, chunk_lines
-from indexer.listing import WORKING_TREE
+from indexer.sources.listing import WORKING_TREE
 
 
 def answer_json(answer: Answer, explain: bool = False) -> str:

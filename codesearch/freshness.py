@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import CodesearchError
-from indexer.home import IndexHome
-from indexer.listing import WORKING_TREE, Listing
-from indexer.locking import writing_if_free
-from indexer.reader import Reader, RefInfo
-from indexer.repository import Repository, find_repository, resolve_ref
-from indexer.walk import list_files
+from indexer.sources.listing import WORKING_TREE, Listing
+from indexer.sources.repository import Repository, find_repository, resolve_ref
+from indexer.sources.walk import list_files
+from indexer.storage.home import IndexHome
+from indexer.storage.locking import writing_if_free
+from indexer.storage.reader import Reader, RefInfo
 from models.checkpoint import Checkpoint
 
 # About two seconds of reading and encoding on two cores, without torch.

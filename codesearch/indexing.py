@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from indexer.build import BatchEncoder, IndexReport, index_ref
-from indexer.home import IndexHome
-from indexer.ignore import escape_glob
-from indexer.listing import Selection
 from indexer.progress import Progress
-from indexer.repository import Repository, clone, find_repository, is_url
+from indexer.sources.ignore import escape_glob
+from indexer.sources.listing import Selection
+from indexer.sources.repository import Repository, clone, find_repository, is_url
+from indexer.storage.home import IndexHome
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codesearch.freshness import Change, find_change
-from indexer.binding import read_facts
 from indexer.errors import CodesearchError, IndexNotFound
-from indexer.home import IndexHome, RepoFolder
-from indexer.locking import writing
 from indexer.progress import Progress
-from indexer.reader import Counts, Reader, RefInfo
+from indexer.storage.binding import read_facts
+from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.locking import writing
+from indexer.storage.reader import Counts, Reader, RefInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def clean_vectors(home: IndexHome) -> int:
     Raises:
         IndexDamaged: an index cannot be read, so nothing is known to be unused.
     """
-    from indexer.vectors import VectorStore
+    from indexer.storage.vectors import VectorStore
 
     if not home.vectors.is_file():
         return 0
@@ -135,7 +135,7 @@ def _clean_refs(folder: RepoFolder, progress: Progress) -> list[str]:
     finally:
         reader.close()
     if dead:
-        from indexer.store import Store
+        from indexer.storage.store import Store
 
         with writing(folder, progress):
             store = Store(folder.database)
@@ -148,8 +148,8 @@ def _clean_refs(folder: RepoFolder, progress: Progress) -> list[str]:
 
 def _is_dead(reader: Reader, ref: RefInfo) -> bool:
     from indexer.errors import RefNotFound
-    from indexer.listing import WORKING_TREE
-    from indexer.repository import find_repository, resolve_ref
+    from indexer.sources.listing import WORKING_TREE
+    from indexer.sources.repository import find_repository, resolve_ref
 
     if ref.name == WORKING_TREE:
         return False

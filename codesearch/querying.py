@@ -14,9 +14,9 @@ from codesearch.answer import Answer, Searcher
 from codesearch.scope import Scope, find_scope
 from codesearch.search import Filters
 from indexer.errors import UsageError
-from indexer.home import IndexHome, RepoFolder
 from indexer.languages import language_named
-from indexer.listing import Selection
+from indexer.sources.listing import Selection
+from indexer.storage.home import IndexHome, RepoFolder
 
 KINDS = ("function", "class", "file", "doc")
 

@@ -18,7 +18,7 @@ from codesearch.answer import Answer
 from codesearch.formats import score_parts
 from codesearch.search import Hit, SearchResult
 from codesearch.snippet import Passage, best_passages, chunk_lines
-from indexer.listing import WORKING_TREE
+from indexer.sources.listing import WORKING_TREE
 
 # Lines of code in a panel: three results and their frames fit on a large screen.
 PANEL_LINES = 16

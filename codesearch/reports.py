@@ -12,10 +12,10 @@ from rich.text import Text
 
 from codesearch.manage import Cleaned, RefStatus, RepoStatus
 from codesearch.render import printable
-from indexer.binding import read_facts
 from indexer.build import IndexReport
-from indexer.home import IndexHome
-from indexer.repository import Repository
+from indexer.sources.repository import Repository
+from indexer.storage.binding import read_facts
+from indexer.storage.home import IndexHome
 
 _SHOWN_PATHS = 3
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.binding import read_facts
 from indexer.errors import IndexNotFound, RefNotFound
-from indexer.home import IndexHome, RepoFolder
-from indexer.listing import WORKING_TREE
-from indexer.reader import Reader, RefInfo
-from indexer.repository import Repository, find_repository
+from indexer.sources.listing import WORKING_TREE
+from indexer.sources.repository import Repository, find_repository
+from indexer.storage.binding import read_facts
+from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.reader import Reader, RefInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesearch.ranking import POOL, asked_symbols, fuse, ranks, symbol_bonus
-from indexer.faiss_cache import VectorIndex
-from indexer.listing import Selection
-from indexer.reader import ChunkRow, Reader, RefInfo
+from indexer.sources.listing import Selection
+from indexer.storage.faiss_cache import VectorIndex
+from indexer.storage.reader import ChunkRow, Reader, RefInfo
 from indexer.words import query_words
 
 

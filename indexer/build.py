@@ -16,19 +16,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.binding import check_binding, facts_of
 from indexer.errors import IndexDamaged
-from indexer.failures import storage_failures
-from indexer.faiss_cache import sync
-from indexer.home import IndexHome, RepoFolder
-from indexer.locking import writing
 from indexer.prepare import PreparedFile, SourceFile, prepare_files
 from indexer.progress import SILENCE, Progress
-from indexer.reader import Reader
-from indexer.repository import Repository
-from indexer.store import Store
-from indexer.vectors import VectorStore
-from indexer.walk import BlobReader, Listing, Selection, Stamp, list_files
+from indexer.sources.repository import Repository
+from indexer.sources.walk import BlobReader, Listing, Selection, Stamp, list_files
+from indexer.storage.binding import check_binding, facts_of
+from indexer.storage.failures import storage_failures
+from indexer.storage.faiss_cache import sync
+from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.locking import writing
+from indexer.storage.reader import Reader
+from indexer.storage.store import Store
+from indexer.storage.vectors import VectorStore
 from models.batching import batches
 from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput

@@ -18,7 +18,7 @@ import numpy as np
 
 from indexer.chunks import Chunk, chunk_file
 from indexer.languages import language_of
-from indexer.skip import content_reason, decode
+from indexer.sources.skip import content_reason, decode
 from indexer.words import words
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import EncoderInput, encoder_input

@@ -64,7 +64,8 @@ class Encoder:
         batch = collate(inputs, self.config.block_size, path).to(self.device)
         hidden = self.model(**batch.arguments()).last_hidden_state
         vectors = F.normalize(mean_pool(hidden.float(), batch.key_mask), dim=-1)
-        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+        rows: NDArray[np.float32] = vectors.cpu().numpy()
+        return rows
 
 
 def load_model(checkpoint: Checkpoint) -> PreTrainedModel:

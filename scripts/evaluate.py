@@ -26,10 +26,10 @@ from codesearch.indexing import index_location
 from codesearch.search import Filters, SearchResult
 from codesearch.watching import ProgressBars
 from indexer.chunks import chunk_file
-from indexer.home import IndexHome
-from indexer.listing import Selection
 from indexer.prepare import Preparer
-from indexer.repository import find_repository
+from indexer.sources.listing import Selection
+from indexer.sources.repository import find_repository
+from indexer.storage.home import IndexHome
 from models.batching import batches
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder

@@ -14,14 +14,14 @@ import pytest
 import indexer.build
 from indexer.build import index_ref
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
-from indexer.faiss_cache import VectorIndex
-from indexer.home import IndexHome
 from indexer.progress import SILENCE
-from indexer.reader import Reader
-from indexer.repository import find_repository
-from indexer.store import Store
-from indexer.vectors import VectorStore
-from indexer.walk import Selection
+from indexer.sources.repository import find_repository
+from indexer.sources.walk import Selection
+from indexer.storage.faiss_cache import VectorIndex
+from indexer.storage.home import IndexHome
+from indexer.storage.reader import Reader
+from indexer.storage.store import Store
+from indexer.storage.vectors import VectorStore
 from tests.git_repositories import commit_all, make_repository
 
 FILES = {
@@ -199,7 +199,7 @@ def test_a_killed_process_loses_at_most_one_batch(home, tmp_path, checkpoint):
         from pathlib import Path
         import indexer.build
         from tests.test_build import CountingEncoder, run
-        from indexer.home import IndexHome
+        from indexer.storage.home import IndexHome
         from models.checkpoint import open_checkpoint
         indexer.build.batches = lambda lengths, full: [[i] for i in range(len(lengths))]
         class Dying(CountingEncoder):
@@ -226,7 +226,7 @@ def test_two_processes_at_once_wait_for_each_other(home, folder, checkpoint):
     program = textwrap.dedent(f"""
         from pathlib import Path
         from tests.test_build import run
-        from indexer.home import IndexHome
+        from indexer.storage.home import IndexHome
         from models.checkpoint import open_checkpoint
         report, encoder = run(IndexHome(Path({str(home.folder)!r})), Path({str(folder)!r}),
                               open_checkpoint())

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import CodesearchError
-from indexer.git import _HARDENED as hardening
-from indexer.repository import clone, find_repository, head, resolve_ref
-from indexer.walk import WORKING_TREE, BlobReader, Listing, Selection, list_files
+from indexer.sources.git import _HARDENED as hardening
+from indexer.sources.repository import clone, find_repository, head, resolve_ref
+from indexer.sources.walk import WORKING_TREE, BlobReader, Listing, Selection, list_files
 from tests.git_repositories import ENVIRONMENT, git, make_repository, snapshot, write
 
 HOOKS = (

@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import RefNotFound, RepositoryError
-from indexer.repository import Repository, clone, find_repository, head, is_url, resolve_ref
+from indexer.sources.repository import (
+    Repository,
+    clone,
+    find_repository,
+    head,
+    is_url,
+    resolve_ref,
+)
 from tests.git_repositories import commit_all, git, make_repository, snapshot, write
 
 
@@ -243,7 +250,9 @@ def test_a_failed_clone_leaves_nothing_behind_and_says_why(tmp_path: Path) -> No
 def test_urls_that_run_programs_or_leave_the_folder_are_refused(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.clones.talk_to_remote", lambda *_: pytest.fail("git was asked"))
+    monkeypatch.setattr(
+        "indexer.sources.clones.talk_to_remote", lambda *_: pytest.fail("git was asked")
+    )
     with pytest.raises(RepositoryError):
         clone(url, tmp_path / "clones")
     assert snapshot(tmp_path) == {}

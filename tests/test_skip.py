@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.skip import (
+from indexer.sources.skip import (
     MAX_FILE_BYTES,
     content_reason,
     decode,

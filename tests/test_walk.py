@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer import disk as disk_module
-from indexer.disk import Disk, NotRegularFile
 from indexer.errors import RefNotFound, RepositoryError
-from indexer.ignore import escape_glob
-from indexer.repository import find_repository
-from indexer.walk import (
+from indexer.sources import disk as disk_module
+from indexer.sources.disk import Disk, NotRegularFile
+from indexer.sources.ignore import escape_glob
+from indexer.sources.repository import find_repository
+from indexer.sources.walk import (
     WORKING_TREE,
     BlobReader,
     FileChanged,

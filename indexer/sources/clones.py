@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from indexer.errors import RepositoryError
-from indexer.git import GitFailed, talk_to_remote
+from indexer.sources.git import GitFailed, talk_to_remote
 
 OWNER_FILE = "codesearch-owner"  # in a clone: the folders above it that belong to its name
 _URL = re.compile(r"(?P<scheme>https?|ssh|git|file)://(?P<host>[^/]*)/(?P<path>.+)", re.IGNORECASE)

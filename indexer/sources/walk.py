@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Self
 
-from indexer.commit_tree import list_commit
-from indexer.disk import Disk, FileChanged, Stamp
-from indexer.disk import blob_id as hash_blob
-from indexer.git import ObjectReader
-from indexer.listing import WORKING_TREE, Listing, Selection
-from indexer.repository import Repository
-from indexer.skip import MAX_FILE_BYTES
-from indexer.working_tree import list_working_tree
+from indexer.sources.commit_tree import list_commit
+from indexer.sources.disk import Disk, FileChanged, Stamp
+from indexer.sources.disk import blob_id as hash_blob
+from indexer.sources.git import ObjectReader
+from indexer.sources.listing import WORKING_TREE, Listing, Selection
+from indexer.sources.repository import Repository
+from indexer.sources.skip import MAX_FILE_BYTES
+from indexer.sources.working_tree import list_working_tree
 
 __all__ = [
     "WORKING_TREE",

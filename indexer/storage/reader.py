@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.binding import REBUILD, check_schema, read_facts
-from indexer.disk import Stamp
 from indexer.errors import IndexDamaged, IndexNotFound
-from indexer.home import RepoFolder
-from indexer.listing import Selection
+from indexer.sources.disk import Stamp
+from indexer.sources.listing import Selection
+from indexer.storage.binding import REBUILD, check_schema, read_facts
+from indexer.storage.home import RepoFolder
 
 _BATCH = 500
 # The text index's weights of symbol, path and body: a word in a symbol says most.

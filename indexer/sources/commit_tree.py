@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.disk import is_safe_path
 from indexer.errors import RefNotFound, RepositoryError
-from indexer.git import GitFailed, ObjectReader, read_git
-from indexer.ignore import OWN_IGNORE_FILE
-from indexer.linguist import ATTRIBUTES_FILE
-from indexer.listing import Listing, NameRules, Selection
-from indexer.repository import Repository, resolve_ref
-from indexer.skip import size_reason
+from indexer.sources.disk import is_safe_path
+from indexer.sources.git import GitFailed, ObjectReader, read_git
+from indexer.sources.ignore import OWN_IGNORE_FILE
+from indexer.sources.linguist import ATTRIBUTES_FILE
+from indexer.sources.listing import Listing, NameRules, Selection
+from indexer.sources.repository import Repository, resolve_ref
+from indexer.sources.skip import size_reason
 
 _SYMLINK = "120000"
 _SUBMODULE = "160000"
@@ -30,7 +30,7 @@ class _Entry:
 
 
 def list_commit(repository: Repository, ref: str, selection: Selection, max_bytes: int) -> Listing:
-    """Lists the files of a ref; see `indexer.walk.list_files`."""
+    """Lists the files of a ref; see `indexer.sources.walk.list_files`."""
     if repository.git_dir is None:
         raise RefNotFound(
             f"{repository.root} is not a git repository, so it has no ref {ref!r}",

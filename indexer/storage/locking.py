@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from indexer.home import RepoFolder
 from indexer.progress import Progress
+from indexer.storage.home import RepoFolder
 
 # A writer that is already there gets this long to finish before anything is said.
 _QUIET_SECONDS = 0.5

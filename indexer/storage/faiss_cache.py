@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vectors import VectorStore
+from indexer.storage.vectors import VectorStore
 
 
 class VectorIndex:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from indexer.disk import Stamp
-from indexer.ignore import IgnoreRules, compile_globs
-from indexer.linguist import LinguistMarks
-from indexer.skip import path_reason
+from indexer.sources.disk import Stamp
+from indexer.sources.ignore import IgnoreRules, compile_globs
+from indexer.sources.linguist import LinguistMarks
+from indexer.sources.skip import path_reason
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -17,11 +17,11 @@ import numpy as np
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from indexer.binding import SCHEMA_VERSION
-from indexer.disk import Stamp
-from indexer.listing import Listing, Selection
 from indexer.prepare import PreparedFile
-from indexer.schema import (
+from indexer.sources.disk import Stamp
+from indexer.sources.listing import Listing, Selection
+from indexer.storage.binding import SCHEMA_VERSION
+from indexer.storage.schema import (
     Chunk,
     File,
     Meta,

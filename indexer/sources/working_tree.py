@@ -12,14 +12,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from indexer.disk import Disk, NotRegularFile, Stamp, blob_id, is_safe_path
 from indexer.errors import RepositoryError
-from indexer.git import GitFailed, read_git
-from indexer.ignore import GIT_IGNORE_FILE, OWN_IGNORE_FILE, IgnoreRules, parents
-from indexer.linguist import ATTRIBUTES_FILE
-from indexer.listing import WORKING_TREE, Listing, NameRules, Selection
-from indexer.repository import Repository
-from indexer.skip import folder_reason, size_reason
+from indexer.sources.disk import Disk, NotRegularFile, Stamp, blob_id, is_safe_path
+from indexer.sources.git import GitFailed, read_git
+from indexer.sources.ignore import GIT_IGNORE_FILE, OWN_IGNORE_FILE, IgnoreRules, parents
+from indexer.sources.linguist import ATTRIBUTES_FILE
+from indexer.sources.listing import WORKING_TREE, Listing, NameRules, Selection
+from indexer.sources.repository import Repository
+from indexer.sources.skip import folder_reason, size_reason
 
 RACY_NS = 2_000_000_000  # a file this fresh may change again without its stamp telling
 
@@ -27,7 +27,7 @@ RACY_NS = 2_000_000_000  # a file this fresh may change again without its stamp 
 def list_working_tree(
     repository: Repository, selection: Selection, known: Mapping[str, Stamp], max_bytes: int
 ) -> Listing:
-    """Lists the files on disk; see `indexer.walk.list_files`."""
+    """Lists the files on disk; see `indexer.sources.walk.list_files`."""
     disk = Disk(repository.root)
     rules = NameRules(selection)
     listing = Listing(WORKING_TREE, None)

@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from indexer.errors import IndexDamaged, IndexMismatch
-from indexer.home import RepoFolder
-from indexer.repository import Repository
+from indexer.sources.repository import Repository
+from indexer.storage.home import RepoFolder
 from models.checkpoint import Checkpoint
 
 # Raise it when the tables, the chunker or the words change what is stored.

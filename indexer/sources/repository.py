@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer import clones as cloning
-from indexer.clones import is_url
 from indexer.errors import RefNotFound, RepositoryError
-from indexer.git import GitFailed, read_git
+from indexer.sources import clones as cloning
+from indexer.sources.clones import is_url
+from indexer.sources.git import GitFailed, read_git
 
 __all__ = ["Repository", "clone", "find_repository", "head", "is_url", "resolve_ref"]
 _COMMIT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")

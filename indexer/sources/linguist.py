@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from indexer.ignore import compile_globs, parents
+from indexer.sources.ignore import compile_globs, parents
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -1,0 +1,1 @@
+"""Where files come from: working trees, git refs, plain folders; what is left out and why."""
