@@ -14,9 +14,9 @@ from codesearch.answer import Answer, Searcher
 from codesearch.scope import Scope, find_scope
 from codesearch.search import Filters
 from indexer.errors import UsageError
-from indexer.languages import language_named
 from indexer.sources.listing import Selection
 from indexer.storage.home import IndexHome, RepoFolder
+from indexer.syntax.languages import language_named
 
 KINDS = ("function", "class", "file", "doc")
 

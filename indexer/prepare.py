@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.chunks import Chunk, chunk_file
-from indexer.languages import language_of
 from indexer.sources.skip import content_reason, decode
+from indexer.syntax.chunks import Chunk, chunk_file
+from indexer.syntax.languages import language_of
 from indexer.words import words
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import EncoderInput, encoder_input

@@ -56,14 +56,14 @@ class Encoder:
             [query_input(self._tokenizer, text, self.config.max_tokens, self.config)]
         )[0]
 
-    @torch.inference_mode()
     def embed(
         self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None
     ) -> NDArray[np.float32]:
         """Encode one batch to unit vectors, (B, E); `path` None takes the fast one that fits."""
         batch = collate(inputs, self.config.block_size, path).to(self.device)
-        hidden = self.model(**batch.arguments()).last_hidden_state
-        vectors = F.normalize(mean_pool(hidden.float(), batch.key_mask), dim=-1)
+        with torch.inference_mode():
+            hidden = self.model(**batch.arguments()).last_hidden_state
+            vectors = F.normalize(mean_pool(hidden.float(), batch.key_mask), dim=-1)
         rows: NDArray[np.float32] = vectors.cpu().numpy()
         return rows
 

@@ -25,11 +25,11 @@ from codesearch.answer import Searcher
 from codesearch.indexing import index_location
 from codesearch.search import Filters, SearchResult
 from codesearch.watching import ProgressBars
-from indexer.chunks import chunk_file
 from indexer.prepare import Preparer
 from indexer.sources.listing import Selection
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome
+from indexer.syntax.chunks import chunk_file
 from models.batching import batches
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder

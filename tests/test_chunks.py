@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.chunks import LINKED_CHARS, Chunk, chunk_file
-from indexer.languages import LANGUAGES
+from indexer.syntax.chunks import LINKED_CHARS, Chunk, chunk_file
+from indexer.syntax.languages import LANGUAGES
 from tests.language_samples import SOURCES
 
 MAX_CHARS = 2000

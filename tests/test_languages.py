@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from indexer.errors import UnknownLanguage
-from indexer.languages import LANGUAGES, SUFFIXES, language_named, language_of
+from indexer.syntax.languages import LANGUAGES, SUFFIXES, language_named, language_of
 
 BY_NAME = [
     ("src/app.py", "python"),
@@ -85,7 +85,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
 
 
 def test_languages_imports_nothing_heavy() -> None:
-    code = "import sys, indexer.languages; print([m for m in sys.modules if m in {heavy}])"
+    code = "import sys, indexer.syntax.languages; print([m for m in sys.modules if m in {heavy}])"
     heavy = {"numpy", "torch", "tree_sitter", "pygments", "sqlalchemy"}
     command = [sys.executable, "-c", code.replace("{heavy}", repr(heavy))]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from indexer.links import ALL_RELATIONS, MAX_OCCURRENCES, NEAR_CHARS, links
-from indexer.syntax import SyntaxTree, parse
+from indexer.syntax.links import ALL_RELATIONS, MAX_OCCURRENCES, NEAR_CHARS, links
+from indexer.syntax.tree import SyntaxTree, parse
 
 FILLER = "".join(f"    step_{i} = {i}\n" for i in range(8))
 SOURCE = f"import os\n\n\ndef f(count):\n    if count:\n        a = 1\n{FILLER}    return count\n"

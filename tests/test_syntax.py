@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.definitions import Definition, outline
-from indexer.grammars import GRAMMARS
-from indexer.syntax import SyntaxTree, parse
+from indexer.syntax.definitions import Definition, outline
+from indexer.syntax.grammars import GRAMMARS
+from indexer.syntax.tree import SyntaxTree, parse
 from tests.language_samples import DEFINITIONS, SOURCES
 
 
@@ -119,10 +119,10 @@ def test_both_branches_of_a_whole_function_are_found() -> None:
 
 def test_no_grammar_is_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, indexer.chunks\n"
+        "import sys, indexer.syntax.chunks\n"
         "names = lambda: sorted(m for m in sys.modules if m.startswith('tree_sitter'))\n"
         "assert names() == [], names()\n"
-        "indexer.chunks.chunk_file('x = 1', 'python', 'x.py', 100)\n"
+        "indexer.syntax.chunks.chunk_file('x = 1', 'python', 'x.py', 100)\n"
         "assert 'tree_sitter_python' in names() and 'tree_sitter_go' not in names(), names()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

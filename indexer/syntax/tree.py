@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.grammars import GRAMMARS, Grammar
-from indexer.preprocess import preprocessed
+from indexer.syntax.grammars import GRAMMARS, Grammar
+from indexer.syntax.preprocess import preprocessed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

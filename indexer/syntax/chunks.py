@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
-from indexer.definitions import Definition, outline
-from indexer.digest import class_text, file_outline
-from indexer.documents import groups, sections
-from indexer.lines import Lines
-from indexer.links import no_links, relate
-from indexer.syntax import SyntaxTree, parse
+from indexer.syntax.definitions import Definition, outline
+from indexer.syntax.digest import class_text, file_outline
+from indexer.syntax.documents import groups, sections
+from indexer.syntax.lines import Lines
+from indexer.syntax.links import no_links, relate
+from indexer.syntax.tree import SyntaxTree, parse
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from indexer.definitions import Definition
-from indexer.lines import Lines
+from indexer.syntax.definitions import Definition
+from indexer.syntax.lines import Lines
 
 MAX_SIGNATURE_LINES = 12
 

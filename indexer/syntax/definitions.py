@@ -9,12 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from indexer.lines import Lines
-from indexer.roles import Role, body_of, clause_key, inner_nodes, role_of, swallowed_functions
-from indexer.symbols import name_of
+from indexer.syntax.lines import Lines
+from indexer.syntax.roles import (
+    Role,
+    body_of,
+    clause_key,
+    inner_nodes,
+    role_of,
+    swallowed_functions,
+)
+from indexer.syntax.symbols import name_of
 
 if TYPE_CHECKING:
-    from indexer.syntax import Node, SyntaxTree
+    from indexer.syntax.tree import Node, SyntaxTree
 
 Kind = Literal["function", "class"]
 

@@ -1,16 +1,16 @@
 """What a syntax node is to the outline: a function, a class, a scope, or nothing of its own.
 
-The table in `indexer.grammars` decides by the node's type; here is what a type alone cannot tell.
+The table in `indexer.syntax.grammars` decides by the node's type; here is what a type alone cannot tell.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from indexer import grammars
+from indexer.syntax.tree import grammars
 
 if TYPE_CHECKING:
-    from indexer.syntax import Node, SyntaxTree
+    from indexer.syntax.tree import Node, SyntaxTree
 
 Role = Literal["function", "class", "scope", "wrapper", "leading", "signature", "closed", "walk"]
 

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.grammars import BLOCKS, HEADERS
+from indexer.syntax.grammars import BLOCKS, HEADERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.syntax import Node, SyntaxTree
+    from indexer.syntax.tree import Node, SyntaxTree
 
 ALL_RELATIONS = frozenset({"parent", "sibling", "definition-use", "header"})
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.syntax import Node, SyntaxTree
+    from indexer.syntax.tree import Node, SyntaxTree
 
 MAX_NAME_CHARS = 80
 

@@ -1,0 +1,1 @@
+"""Source text becomes chunks: languages, syntax trees, definitions, documents."""
