@@ -52,9 +52,8 @@ class Encoder:
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector (E,) of a text; beyond `SasaConfig.max_tokens` it is cut."""
-        return self.embed(
-            [query_input(self._tokenizer, text, self.config.max_tokens, self.config)]
-        )[0]
+        item = query_input(self._tokenizer, text, self.config.max_tokens, self.config)
+        return np.asarray(self.embed([item])[0])
 
     def embed(
         self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None

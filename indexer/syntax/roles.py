@@ -1,13 +1,13 @@
 """What a syntax node is to the outline: a function, a class, a scope, or nothing of its own.
 
-The table in `indexer.syntax.grammars` decides by the node's type; here is what a type alone cannot tell.
+The table in `indexer.syntax.grammars` decides by the type; here is what a type cannot tell.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from indexer.syntax.tree import grammars
+from indexer.syntax import grammars
 
 if TYPE_CHECKING:
     from indexer.syntax.tree import Node, SyntaxTree
