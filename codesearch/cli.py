@@ -1,6 +1,7 @@
 """The command line: each command reads its arguments, makes one call and shows the result.
 
-Data goes to stdout, everything else to stderr. Exit codes: 0 found, 1 nothing found, 2 could not.
+Data goes to stdout, everything else to stderr. Exit codes: 0 found, 1 nothing found, 2 could not,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,37 +9,80 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from codesearch.console import stderr, stdout, tell_fault
 from indexer.errors import CodesearchError, UsageError
 from models.checkpoint import CheckpointError
 
-if TYPE_CHECKING:
-    from rich.console import Console
+FAULTS = (CodesearchError, CheckpointError)
+INTERRUPTED = 130
+# Typer exports only this child of what it raises for arguments that it cannot read.
+_ARGUMENT_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="codesearch",
-    help="Find code in git repositories by meaning and by name: private, offline.",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _home(context: typer.Context, value: Path | None) -> Path | None:
+    """`--index` before the command holds where the command has none of its own."""
+    if value is not None or context.parent is None:
+        return value
+    found: Path | None = context.parent.params.get("home")
+    return found
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"codesearch {version('codesearch')}")
+        raise typer.Exit
+
+
+def _number(value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise UsageError(f"{value!r} is not a whole number", "give -k and -C a number") from None
+
 
 IndexOption = Annotated[
     Path | None,
-    typer.Option("--index", metavar="DIR", help="Index home; else $CODESEARCH_INDEX."),
+    typer.Option(
+        "--index", metavar="DIR", callback=_home, help="Index home; else $CODESEARCH_INDEX."
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")]
+
+
+@app.callback(invoke_without_command=True)
+def program(
+    context: typer.Context,
+    home: IndexOption = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Find code in git repositories by meaning and by name: private, offline."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
 def index(
     locations: Annotated[
-        list[str], typer.Argument(metavar="PATH|URL…", help="Folders or git URLs to index.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[PATH|URL]…", help="Folders or git URLs to index; else this one."),
+    ] = None,
     ref: Annotated[
         str | None, typer.Option(help="Index this branch, tag or commit beside the working tree.")
     ] = None,
@@ -52,26 +96,31 @@ def index(
         str | None, typer.Option(help="A checkpoint folder or Hugging Face name.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    rebuild: Annotated[bool, typer.Option(help="Throw the old index away first.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Start from nothing.")] = False,
     quiet: QuietOption = False,
     home: IndexOption = None,
 ) -> None:
     """Index repositories: only what is new is read and encoded."""
-    from codesearch.indexing import index_location
+    from codesearch.indexing import Wish, index_location
     from codesearch.reports import print_report
     from codesearch.watching import ProgressBars
     from indexer.sources.listing import Selection
     from indexer.storage.home import find_home
 
-    console = _stderr()
-    selection = Selection(tuple(path or ()), tuple(exclude or ()))
-    for location in locations:
-        with ProgressBars(console, quiet) as progress:
-            repository, report = index_location(
-                find_home(home), location, ref, selection, model, device, rebuild, progress
-            )
-        if not quiet:
-            print_report(console, repository, report)
+    wish = Wish(ref, Selection(tuple(path or ()), tuple(exclude or ())), model, device, rebuild)
+    failed = False
+    for location in locations or ["."]:
+        try:
+            with ProgressBars(stderr(), quiet) as progress:
+                outcome = index_location(find_home(home), location, wish, progress)
+        except FAULTS as error:
+            tell_fault(str(error), error.hint)
+            failed = True
+        else:
+            if not quiet:
+                print_report(stderr(), outcome)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -79,7 +128,9 @@ def query(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="What you look for; - reads a query per line.")
     ],
-    top_k: Annotated[int, typer.Option("-k", help="How many results.", show_default=True)] = 10,
+    top_k: Annotated[
+        int, typer.Option("-k", metavar="N", parser=_number, help="How many results.")
+    ] = 10,
     repo: Annotated[
         str | None, typer.Option(help="A repository by path or name; else the one around here.")
     ] = None,
@@ -103,7 +154,8 @@ def query(
     ] = False,
     files_only: Annotated[bool, typer.Option("-l", help="Only paths.")] = False,
     context: Annotated[
-        int | None, typer.Option("-C", metavar="LINES", help="Lines around the best lines.")
+        int | None,
+        typer.Option("-C", metavar="LINES", parser=_number, help="Lines around the best lines."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of scores.")] = False,
     open_first: Annotated[
@@ -113,19 +165,15 @@ def query(
     home: IndexOption = None,
 ) -> None:
     """Find code by meaning or by name."""
-    from codesearch.querying import Output, open_searcher, read_filters, run_queries
+    from codesearch.querying import Output, Question, open_searcher, run
     from indexer.storage.home import find_home
 
     output = Output(as_json, as_jsonl, vimgrep, files_only, context, explain, open_first)
-    output.check()
-    if top_k < 1:
-        raise UsageError(f"-k {top_k} asks for no results", "give -k a number from 1")
-    if not text.strip():
-        raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
-    filters = read_filters(lang or (), kind or (), path or ())
-    searcher = open_searcher(find_home(home), repo, ref, _stderr(), quiet)
+    question = Question.read(text, top_k, lang or (), kind or (), path or (), every_chunk)
+    output.check(question)
+    searcher = open_searcher(find_home(home), repo, ref, quiet)
     try:
-        found = run_queries(searcher, text, filters, top_k, every_chunk, output)
+        found = run(searcher, question, output)
     finally:
         searcher.close()
     raise typer.Exit(0 if found else 1)
@@ -133,19 +181,17 @@ def query(
 
 @app.command()
 def status(
-    repo: Annotated[Path, typer.Argument(help="A folder of the repository.")] = Path("."),
+    repo: Annotated[str, typer.Argument(help="A repository by path or name.")] = ".",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     home: IndexOption = None,
 ) -> None:
     """What is indexed of a repository, what was left out and why, and what has changed since."""
-    from codesearch.manage import find_indexed, repo_status
+    from codesearch.manage import repo_status
     from codesearch.reports import print_status
-    from indexer.sources.repository import find_repository
+    from codesearch.scope import find_indexed
     from indexer.storage.home import find_home
 
-    repository, _ = find_repository(repo)
-    found = repo_status(find_indexed(find_home(home), repository.root))
-    print_status(_stdout(), found, as_json)
+    print_status(stdout(), repo_status(find_indexed(find_home(home), repo)), as_json)
 
 
 @app.command()
@@ -154,64 +200,67 @@ def repos(
     home: IndexOption = None,
 ) -> None:
     """All indexed repositories."""
+    from codesearch.manage import all_repos
     from codesearch.reports import print_repos
     from indexer.storage.home import find_home
 
-    print_repos(_stdout(), find_home(home), as_json)
+    print_repos(stdout(), all_repos(find_home(home)), as_json)
 
 
 @app.command()
 def clean(
     repo: Annotated[
-        Path | None, typer.Argument(help="Remove this repository's index; else only dead things.")
+        str | None, typer.Argument(help="Remove this repository's index; else only dead things.")
     ] = None,
     quiet: QuietOption = False,
     home: IndexOption = None,
 ) -> None:
     """Remove a repository's index, or what is dead: vanished repositories, refs, vectors."""
-    from codesearch.manage import clean_all, clean_repo, find_indexed
+    from codesearch.cleaning import clean_all, clean_repo
     from codesearch.reports import print_cleaned
+    from codesearch.scope import find_indexed
     from codesearch.watching import ProgressBars
-    from indexer.sources.repository import find_repository
     from indexer.storage.home import find_home
 
-    place, console = find_home(home), _stderr()
+    place, progress = find_home(home), ProgressBars(stderr(), quiet)
     if repo is None:
-        cleaned = clean_all(place, ProgressBars(console, quiet))
+        cleaned = clean_all(place, progress)
     else:
-        root = find_repository(repo)[0].root if repo.exists() else repo.resolve()
-        cleaned = clean_repo(place, find_indexed(place, root))
+        cleaned = clean_repo(place, find_indexed(place, repo), progress)
     if not quiet:
-        print_cleaned(console, cleaned)
+        print_cleaned(stderr(), cleaned)
 
 
 def main() -> None:
     """Run the program; every expected fault is two lines on stderr and exit code 2."""
     try:
-        app()
-    except (CodesearchError, CheckpointError) as error:
-        _fail(str(error), error.hint)
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except FAULTS as error:
+        code = _fail(str(error), error.hint)
+    except _ARGUMENT_FAULT as error:
+        code = _fail(*_argument_problem(error))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
+    except OSError as error:
+        code = _fail(str(error), "check the path, its permissions and the disk")
     except KeyboardInterrupt:
-        _fail("interrupted", "run the same command again: it goes on from here", 130)
-
-
-def _stdout() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-def _stderr() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def _fail(problem: str, hint: str, code: int = 2) -> None:
-    from codesearch.render import printable
-
-    print(f"codesearch: {printable(problem)}\n  {printable(hint)}", file=sys.stderr)  # noqa: T201
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        tell_fault("interrupted", "run the same command again: it goes on from here")
     sys.exit(code)
+
+
+def _argument_problem(error: Exception) -> tuple[str, str]:
+    """Typer's own words about an argument, and which help to read."""
+    message = getattr(error, "format_message", error.__str__)().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "codesearch"
+    extra = "; put the query in quotes" if "unexpected extra" in message else ""
+    return message.replace("\n", " "), f"see `{command} --help`{extra}"
+
+
+def _fail(problem: str, hint: str) -> int:
+    tell_fault(problem, hint)
+    return 2

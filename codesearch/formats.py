@@ -42,7 +42,7 @@ def result_record(result: SearchResult, rank: int, explain: bool = False) -> dic
     text = hit.target.reader.text(chunk.file_id)
     record = {
         "rank": rank,
-        "score": round(hit.score, 6),
+        "score": round(result.score, 6),
         "repo": hit.target.reader.name,
         "ref": hit.target.ref.name,
         "commit": hit.target.ref.commit,
@@ -77,6 +77,7 @@ def score_parts(hit: Hit) -> dict[str, float | None]:
         "cosine": None if hit.cosine is None else round(hit.cosine, 4),
         "bm25": None if hit.bm25 is None else round(hit.bm25, 3),
         "symbol_bonus": hit.symbol_bonus,
+        "standing": round(hit.standing, 3),
         "score": round(hit.score, 6),
     }
 

@@ -2,56 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from indexer.build import BatchEncoder, IndexReport, index_ref
+from indexer.errors import UsageError
 from indexer.progress import Progress
 from indexer.sources.ignore import escape_glob
 from indexer.sources.listing import Selection
 from indexer.sources.repository import Repository, clone, find_repository, is_url
 from indexer.storage.home import IndexHome
-from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
+from indexer.storage.reader import Reader
+from models.checkpoint import DEFAULT_MODEL, open_checkpoint
+
+_DEVICES = ("auto", "cpu", "cuda")
 
 
-def index_location(
-    home: IndexHome,
-    location: str,
-    ref: str | None,
-    selection: Selection,
-    model: str | None,
-    device: str,
-    rebuild: bool,
-    progress: Progress,
-) -> tuple[Repository, IndexReport]:
-    """Index what `location` names.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How the user wants a repository indexed.
 
-    Args:
-        home: where indexes live.
-        location: a folder of a repository, any folder, or a URL to clone.
-        ref: a branch, tag or commit; None: the working tree, HEAD of a bare repository.
-        selection: which paths take part; a subfolder narrows it further.
-        model: a checkpoint folder or name; None: the default.
+    Attributes:
+        ref: A branch, tag or commit; None: the working tree, HEAD of a bare repository.
+        selection: Which paths take part; a subfolder narrows it further.
+        model: A checkpoint folder or name; None: the default.
         device: auto, cpu or cuda.
-        rebuild: throw the old index away.
-        progress: is told how it goes.
+        rebuild: Throw the old index away.
     """
-    checkpoint = open_checkpoint(model or DEFAULT_MODEL)
-    repository, subfolder = find_location(home, location, progress)
+
+    ref: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    model: str | None = None
+    device: str = "auto"
+    rebuild: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device.partition(":")[0] not in _DEVICES:
+            raise UsageError(f"unknown device {self.device!r}", f"use {', '.join(_DEVICES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was indexed and what was left out of it."""
+
+    repository: Repository
+    selection: Selection
+    report: IndexReport
+    skipped: Counter[str]  # reason → files of the ref
+
+
+def index_location(home: IndexHome, location: str, wish: Wish, progress: Progress) -> Outcome:
+    """Index what `location` names: a folder of a repository, any folder, or a URL to clone."""
+    open_checkpoint(wish.model or DEFAULT_MODEL)  # a wrong name is told before anything is cloned
+    repository, subfolder = _find_location(home, location, progress)
     if subfolder:
-        selection = within(selection, subfolder)
-    report = index_repository(
-        home, repository, ref, selection, checkpoint, device, rebuild, progress
+        wish = replace(wish, selection=within(wish.selection, subfolder))
+    return index_repository(home, repository, wish, progress)
+
+
+def index_repository(
+    home: IndexHome, repository: Repository, wish: Wish, progress: Progress
+) -> Outcome:
+    """Index a repository; torch is loaded only if something has to be encoded."""
+    checkpoint = open_checkpoint(wish.model or DEFAULT_MODEL)
+
+    def load_encoder() -> BatchEncoder:
+        progress.start("loading the encoder", 0, "")
+        from models.encoder import Encoder
+
+        return Encoder(checkpoint, wish.device)
+
+    report = index_ref(
+        home,
+        repository,
+        wish.ref,
+        wish.selection,
+        checkpoint,
+        load_encoder,
+        progress,
+        wish.rebuild,
     )
-    return repository, report
-
-
-def find_location(home: IndexHome, location: str, progress: Progress) -> tuple[Repository, str]:
-    """The repository that a path or URL names, and the subfolder inside it."""
-    if is_url(location):
-        progress.say(f"cloning {location}")
-        return clone(location, home.clones), ""
-    return find_repository(Path(location).expanduser())
+    skipped = _skipped(home, repository, report.ref)
+    return Outcome(repository, wish.selection, report, skipped)
 
 
 def within(selection: Selection, subfolder: str) -> Selection:
@@ -61,25 +94,21 @@ def within(selection: Selection, subfolder: str) -> Selection:
     return replace(selection, paths=paths or (root,))
 
 
-def index_repository(
-    home: IndexHome,
-    repository: Repository,
-    ref: str | None,
-    selection: Selection,
-    checkpoint: Checkpoint,
-    device: str,
-    rebuild: bool,
-    progress: Progress,
-) -> IndexReport:
-    """Index a repository; torch is loaded only if something has to be encoded."""
+def _find_location(home: IndexHome, location: str, progress: Progress) -> tuple[Repository, str]:
+    """The repository that a path or URL names, and the subfolder inside it."""
+    if is_url(location):
+        progress.say(f"cloning {location}")
+        return clone(location, home.clones), ""
+    return find_repository(Path(location).expanduser())
 
-    def load_encoder() -> BatchEncoder:
-        progress.start("loading the encoder", 0, "")
-        from models.encoder import Encoder
 
-        return Encoder(checkpoint, device)
-
-    return index_ref(home, repository, ref, selection, checkpoint, load_encoder, progress, rebuild)
+def _skipped(home: IndexHome, repository: Repository, ref_name: str) -> Counter[str]:
+    reader = Reader(home.repo(repository.root))
+    try:
+        ref = next((ref for ref in reader.refs() if ref.name == ref_name), None)
+        return Counter(reader.skipped(ref)) if ref else Counter()
+    finally:
+        reader.close()
 
 
 def _anchored(path: str) -> str:

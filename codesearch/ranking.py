@@ -2,6 +2,8 @@
 
 Signals are fused by rank (reciprocal rank fusion, Cormack et al., SIGIR 2009), so that cosines
 and BM25 scores need no common scale. A chunk whose symbol was asked for comes before all others.
+Tests and prose stand back unless the query asks for them, and a file with several good chunks is
+more likely about the topic than one with a single one.
 """
 
 from __future__ import annotations
@@ -21,6 +23,26 @@ EXACT_SYMBOL = 1.0
 # An identifier inside a longer question is a hint rather than the answer.
 MENTIONED_SYMBOL = 0.25
 
+# Chosen together on 13 repositories (docs/decisions.md, 2026-11-22): coarse steps, no optimum.
+# The whole file says best what a file is about, so its chunk counts a little more.
+WHOLE_FILE = 1.2
+# Tests, examples and benchmarks use what was asked for; prose talks about it.
+SECOND_HAND = 0.7
+PROSE = 0.6
+# What each of the next hits of a file adds to its best one.
+COHERENCE = 0.1
+COHERENT_HITS = 3
+
+_SECOND_HAND_PATH = re.compile(
+    r"(^|/)(tests?|testing|testdata|__tests__|specs?|fixtures?|mocks?|examples?|samples?"
+    r"|bench(marks?)?|vendor|third_party|deprecated)/"
+    r"|(^|/)(test_[^/]*|[^/]*([._-](test|spec|bench)|Tests?|Spec))\.[^/.]+$"
+)
+_SECOND_HAND_WORDS = re.compile(
+    r"(?i)\b(tests?|testing|specs?|fixtures?|mocks?|examples?|samples?|bench|benchmarks?"
+    r"|vendor(ed)?|deprecated)\b"
+)
+_PROSE_WORDS = re.compile(r"(?i)\b(docs?|documentation|readme|guide|tutorial|changelog|manual)\b")
 _TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*")
 _SEPARATOR = re.compile(r"::|->|#|\.")
 
@@ -38,6 +60,21 @@ def fuse(vector_ranks: NDArray[np.int64], word_ranks: NDArray[np.int64]) -> NDAr
         heard = signal > 0
         total[heard] += (RANK_OFFSET + 1) / (RANK_OFFSET + signal[heard])
     return total / 2
+
+
+def standing(path: str, kind: str, query: str) -> float:
+    """The factor of a chunk's score for what it is, unless the query asks for just that."""
+    factor = WHOLE_FILE if kind == "file" else 1.0
+    if kind == "doc" and not _PROSE_WORDS.search(query):
+        factor *= PROSE
+    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(query):
+        factor *= SECOND_HAND
+    return factor
+
+
+def file_score(chunk_scores: Sequence[float]) -> float:
+    """The score of a file from those of its chunks, best first."""
+    return chunk_scores[0] + COHERENCE * sum(chunk_scores[1 : 1 + COHERENT_HITS])
 
 
 def asked_symbols(query: str) -> tuple[str | None, list[str]]:

@@ -69,7 +69,9 @@ def _plain(
     result: SearchResult, rank: int, passages: list[Passage], explain: bool
 ) -> RenderableType:
     hit = result.best
-    head = Text(f"{_place(hit)}  {printable(hit.chunk.symbol) or hit.chunk.kind}  {hit.score:.3f}")
+    head = Text(
+        f"{_place(hit)}  {printable(hit.chunk.symbol) or hit.chunk.kind}  {result.score:.3f}"
+    )
     body = [head]
     if explain:
         body.append(Text(_explanation(hit)))
@@ -101,7 +103,7 @@ def _panel(
         Group(*body),
         title=_title(hit, rank),
         title_align="left",
-        subtitle=Text(f" {hit.score:.3f} ", style="dim"),
+        subtitle=Text(f" {result.score:.3f} ", style="dim"),
         subtitle_align="right",
         border_style="blue",
         padding=(0, 1),

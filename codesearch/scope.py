@@ -1,11 +1,11 @@
-"""Which indexes a query searches: the repository around the working directory, else all."""
+"""Which indexes are meant: the repository around a folder, one by name, else all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.errors import IndexNotFound, RefNotFound
+from indexer.errors import CodesearchError, IndexNotFound, RefNotFound, UsageError
 from indexer.sources.listing import WORKING_TREE
 from indexer.sources.repository import Repository, find_repository
 from indexer.storage.binding import read_facts
@@ -15,51 +15,70 @@ from indexer.storage.reader import Reader, RefInfo
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The indexes to search, and a repository that has none yet."""
+    """The indexes to search, or a repository that has none yet."""
 
     folders: tuple[RepoFolder, ...]
     unindexed: Repository | None = None
-    subfolder: str = ""
 
 
-def find_scope(home: IndexHome, repo: str | None, working_directory: Path) -> Scope:
+def find_scope(home: IndexHome, repo: str | None) -> Scope:
     """Choose what to search.
 
     Args:
         home: where indexes live.
-        repo: `--repo`: a path, or the name of an indexed repository or the end of its name.
-        working_directory: where the user stands.
+        repo: `--repo`: a path, or the name of an indexed repository or the end of its name;
+            None: what is around the working directory, else all.
 
     Raises:
         IndexNotFound: no index fits; the hint names those that there are.
     """
     if repo is not None:
         return _named_scope(home, repo)
-    repository, _ = find_repository(working_directory)
-    folder = home.repo(repository.root)
-    if folder.exists:
+    here = _working_directory()
+    folder = _indexed_at(home, here)
+    if folder is not None:
         return Scope((folder,))
+    repository, _ = find_repository(here)
     if repository.git_dir is not None:
         return Scope((), repository)
-    inside = [item for item in home.repos() if _is_around(item, repository.root)]
-    if inside:
-        return Scope(tuple(inside[-1:]))
     folders = home.repos()
     if not folders:
         raise IndexNotFound(
-            f"nothing is indexed yet, and {repository.root} is no git repository",
+            f"nothing is indexed yet, and {here} is not in a git repository",
             "run `codesearch index PATH`",
         )
     return Scope(tuple(folders))
+
+
+def find_indexed(home: IndexHome, repo: str) -> RepoFolder:
+    """The one index that a path or a name means, also of a repository that is gone.
+
+    Raises:
+        IndexNotFound: it was never indexed.
+        UsageError: several repositories have this name.
+    """
+    found = _named(home, repo)
+    if len(found) > 1:
+        roots = ", ".join(read_facts(folder).get("root", "?") for folder in found)
+        raise UsageError(f"several repositories are called {repo!r}: {roots}", "give its path")
+    if not found:
+        raise _not_indexed(home, repo)
+    return found[0]
 
 
 def choose_ref(reader: Reader, name: str | None) -> RefInfo:
     """The ref to search: the named one, else the working tree's, else HEAD's, else the first.
 
     Raises:
-        RefNotFound: the ref is not indexed; the hint names those that are.
+        RefNotFound: the ref is not indexed; the message names those that are.
+        IndexNotFound: nothing is, since the first indexing was cut off.
     """
     refs = {ref.name: ref for ref in reader.refs()}
+    if not refs:
+        raise IndexNotFound(
+            f"the first indexing of {reader.name} is not finished",
+            f"run `codesearch index {reader.root}`",
+        )
     if name is not None:
         if name not in refs:
             raise RefNotFound(
@@ -70,33 +89,62 @@ def choose_ref(reader: Reader, name: str | None) -> RefInfo:
     for usual in (WORKING_TREE, "HEAD"):
         if usual in refs:
             return refs[usual]
-    if not refs:
-        raise IndexNotFound(
-            f"the first indexing of {reader.name} was not finished",
-            f"run `codesearch index {reader.root}`",
-        )
     return next(iter(refs.values()))
 
 
 def _named_scope(home: IndexHome, repo: str) -> Scope:
+    folders = _named(home, repo)
+    if folders:
+        return Scope(folders)
     path = Path(repo).expanduser()
     if path.is_dir():
-        repository, subfolder = find_repository(path)
-        folder = home.repo(repository.root)
-        if folder.exists:
-            return Scope((folder,))
-        return Scope((), repository, subfolder)
-    names = {folder: read_facts(folder).get("name", "") for folder in home.repos()}
+        return Scope((), find_repository(path)[0])
+    raise _not_indexed(home, repo)
+
+
+def _named(home: IndexHome, repo: str) -> tuple[RepoFolder, ...]:
+    """Indexes by path, then by name, then by the end of a name."""
+    path = Path(repo).expanduser()
+    folder = _indexed_at(home, path) if path.is_dir() else home.repo(path.resolve())
+    if folder is not None and folder.exists:
+        return (folder,)
+    names = _names(home)
     exact = tuple(folder for folder, name in names.items() if name == repo)
-    found = exact or tuple(f for f, name in names.items() if name.endswith(f"/{repo}"))
-    if found:
-        return Scope(found)
-    known = ", ".join(sorted(names.values())) or "none"
-    raise IndexNotFound(
-        f"no repository {repo!r} is indexed (indexed: {known})", "run `codesearch index PATH`"
-    )
+    return exact or tuple(f for f, name in names.items() if name.endswith(f"/{repo}"))
 
 
-def _is_around(folder: RepoFolder, path: Path) -> bool:
-    root = read_facts(folder).get("root")
-    return root is not None and Path(root) in (path, *path.parents)
+def _indexed_at(home: IndexHome, path: Path) -> RepoFolder | None:
+    """The index of the repository around a folder, or of a plain folder around it."""
+    repository, _ = find_repository(path)
+    folder = home.repo(repository.root)
+    if folder.exists or repository.git_dir is not None:
+        return folder if folder.exists else None
+    around = (home.repo(parent) for parent in repository.root.parents)
+    return next((folder for folder in around if folder.exists), None)
+
+
+def _not_indexed(home: IndexHome, repo: str) -> IndexNotFound:
+    path = Path(repo).expanduser()
+    known = ", ".join(sorted(filter(None, _names(home).values()))) or "none"
+    place = path.resolve() if path.is_dir() else "PATH"
+    name = path.resolve() if path.is_dir() else repr(repo)
+    return IndexNotFound(f"{name} is not indexed (indexed: {known})", f"run `codesearch index {place}`")
+
+
+def _names(home: IndexHome) -> dict[RepoFolder, str]:
+    names = {}
+    for folder in home.repos():
+        try:
+            names[folder] = read_facts(folder).get("name", "")
+        except CodesearchError:  # a damaged index has no name
+            names[folder] = ""
+    return names
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the working directory does not exist any more", "change to a folder that does"
+        ) from None

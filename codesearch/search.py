@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from codesearch.ranking import POOL, asked_symbols, fuse, ranks, symbol_bonus
+from codesearch.ranking import (
+    POOL,
+    asked_symbols,
+    file_score,
+    fuse,
+    ranks,
+    standing,
+    symbol_bonus,
+)
 from indexer.sources.listing import Selection
 from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.reader import ChunkRow, Reader, RefInfo
@@ -48,18 +56,20 @@ class Hit:
     cosine: float | None
     bm25: float | None
     symbol_bonus: float
+    standing: float
 
     @property
-    def order(self) -> tuple[float, str, str, int, int]:
-        """Sorts hits: by score, equal ones by place."""
-        place = self.chunk
-        return (-self.score, self.target.reader.name, place.path, place.start_line, place.id)
+    def place(self) -> tuple[str, str, int, int]:
+        """Orders hits of equal score."""
+        chunk = self.chunk
+        return (self.target.reader.name, chunk.path, chunk.start_line, chunk.id)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """A file with its best chunk in front, or a single chunk."""
 
+    score: float
     best: Hit
     more: tuple[Hit, ...] = ()
 
@@ -75,13 +85,22 @@ def search(
         filters: what may be found.
         every_chunk: each chunk is a result of its own instead of each file.
     """
-    hits = sorted(_hits(query, targets, filters), key=lambda hit: hit.order)
+    hits = sorted(_hits(query, targets, filters), key=lambda hit: (-hit.score, *hit.place))
     if every_chunk:
-        return [SearchResult(hit) for hit in hits]
+        return [SearchResult(hit.score, hit) for hit in hits]
     files: dict[tuple[int, str], list[Hit]] = {}
     for hit in hits:
         files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
-    return [SearchResult(group[0], tuple(group[1:])) for group in files.values()]
+    results = [_file_result(group) for group in files.values()]
+    return sorted(results, key=lambda result: (-result.score, *result.best.place))
+
+
+def _file_result(hits: Sequence[Hit]) -> SearchResult:
+    """One file's hits, best first, as a result: a unit in front rather than the file around it."""
+    score = file_score([hit.score for hit in hits])
+    front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
+    more = tuple(hit for hit in hits if hit is not front)
+    return SearchResult(score, front, more)
 
 
 def _hits(query: str, targets: Sequence[Target], filters: Filters) -> list[Hit]:
@@ -112,10 +131,11 @@ def _hits(query: str, targets: Sequence[Target], filters: Filters) -> list[Hit]:
         if chunk is None:  # deleted by a writer since the candidates were taken
             continue
         bonus = symbol_bonus(chunk.symbol, whole, mentioned)
-        if score + bonus > 0:
-            hits.append(
-                Hit(targets[owner], chunk, score + bonus, _known(cosine), _known(words), bonus)
-            )
+        factor = standing(chunk.path, chunk.kind, query)
+        total = score * factor + bonus
+        if total > 0:
+            found_by = (_known(cosine), _known(words), bonus, factor)
+            hits.append(Hit(targets[owner], chunk, total, *found_by))
     return hits
 
 

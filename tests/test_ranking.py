@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from codesearch.ranking import asked_symbols, fuse, ranks, symbol_bonus
+from codesearch.ranking import (
+    asked_symbols,
+    file_score,
+    fuse,
+    ranks,
+    standing,
+    symbol_bonus,
+)
 
 
 def test_equal_scores_share_a_rank():
@@ -38,3 +45,19 @@ def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     assert symbol_bonus("Store.OPEN", "open", ["open"]) == 1
     assert 0 < symbol_bonus("Store.open", None, ["Store.open"]) < 1
     assert symbol_bonus("reopen", "open", ["open"]) == 0
+
+
+def test_tests_and_prose_stand_back_unless_they_are_asked_for():
+    assert standing("src/app.py", "function", "parse json") == 1
+    for path in ("tests/test_app.py", "app_test.go", "src/app.spec.ts", "examples/a.py"):
+        assert standing(path, "function", "parse json") < 1
+        assert standing(path, "function", "Tests of parse json") == 1
+    assert standing("README.md", "doc", "parse json") < 1
+    assert standing("README.md", "doc", "readme about json") == 1
+    for path in ("src/latest.py", "contest.py", "src/inspector.rb", "respect/a.py"):
+        assert standing(path, "function", "parse json") == 1
+
+
+def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
+    assert file_score([0.9]) < file_score([0.9, 0.5]) < 0.9 + 0.5
+    assert file_score([0.5, 0.4, 0.3, 0.2]) == file_score([0.5, 0.4, 0.3, 0.2, 0.1])

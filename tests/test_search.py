@@ -1,0 +1,131 @@
+"""Search over a real index with the real encoder: what comes first, and what never changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from codesearch.answer import Searcher
+from codesearch.indexing import index_location
+from codesearch.search import Filters
+from indexer.errors import UsageError
+from indexer.progress import SILENCE
+from indexer.sources.listing import Selection
+from indexer.sources.repository import find_repository
+from indexer.storage.home import IndexHome
+from tests.git_repositories import make_repository
+
+FILES = {
+    "app/config.py": '''import json
+
+
+def load_settings(path):
+    """Read the configuration file from disk."""
+    with open(path) as file:
+        return json.load(file)
+
+
+def save_settings(path, settings):
+    with open(path, "w") as file:
+        json.dump(settings, file)
+''',
+    "app/net.py": '''import time
+
+
+class HttpClient:
+    """Talks to a web server."""
+
+    def fetch(self, url):
+        return self.session.get(url)
+
+    def retry(self, request, attempts=3):
+        for attempt in range(attempts):
+            try:
+                return self.fetch(request)
+            except ConnectionError:
+                time.sleep(2 ** attempt)
+''',
+    "app/colors.go": """package app
+
+// Blend mixes two colors in linear light.
+func Blend(first, second Color, share float64) Color {
+    return first.Scale(1 - share).Add(second.Scale(share))
+}
+""",
+    "tests/test_config.py": """from app.config import load_settings
+
+
+def test_load_settings(tmp_path):
+    assert load_settings(tmp_path / "a.json") == {}
+""",
+    "README.md": "# App\n\nLoads settings from a configuration file and retries requests.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def searcher(tmp_path_factory):
+    base = tmp_path_factory.mktemp("search")
+    folder, home = make_repository(base / "repo", FILES), IndexHome(base / "home")
+    index_location(home, str(folder), None, Selection(), None, "cpu", False, SILENCE)
+    opened = Searcher(home)
+    opened.add(home.repo(find_repository(folder)[0].root), None)
+    yield opened
+    opened.close()
+
+
+def places(searcher, query, filters=None, top_k=10, every_chunk=False):
+    answer = searcher.answer(query, filters or Filters(), top_k, every_chunk)
+    return [(result.best.chunk.path, result.best.chunk.symbol) for result in answer.results]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("read configuration from a file", ("app/config.py", "load_settings")),
+        ("try again after a network failure", ("app/net.py", "HttpClient.retry")),
+        ("mix two colours", ("app/colors.go", "Blend")),
+        ("blend", ("app/colors.go", "Blend")),
+        ("HttpClient::fetch", ("app/net.py", "HttpClient.fetch")),
+        ("test_load_settings", ("tests/test_config.py", "test_load_settings")),
+    ],
+)
+def test_a_question_finds_its_function_first(searcher, query, expected):
+    assert places(searcher, query)[0] == expected
+
+
+def test_a_result_is_one_file_and_its_score_falls_with_the_rank(searcher):
+    answer = searcher.answer("settings", Filters(), 10)
+    paths = [result.best.chunk.path for result in answer.results]
+    assert len(paths) == len(set(paths)) == len(FILES)
+    scores = [result.score for result in answer.results]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_asking_for_more_than_exists_returns_what_exists_in_the_same_order(searcher):
+    everything = places(searcher, "load settings", top_k=10_000, every_chunk=True)
+    for top_k in (1, 2, 3, 7):
+        assert places(searcher, "load settings", None, top_k, True) == everything[:top_k]
+
+
+def test_filters_take_part_inside_the_search(searcher):
+    go = places(searcher, "read configuration", Filters(languages=("go",)))
+    assert {path for path, _ in go} == {"app/colors.go"}
+    kinds = searcher.answer("settings", Filters(kinds=("class",)), 10).results
+    assert [result.best.chunk.kind for result in kinds] == ["class"]
+    only = Filters(paths=Selection(("tests/",)))
+    assert {path for path, _ in places(searcher, "settings", only)} == {"tests/test_config.py"}
+    assert places(searcher, "settings", Filters(languages=("rust",))) == []
+
+
+def test_words_alone_find_what_vectors_have_not_reached(searcher):
+    reader, ref, _, checkpoint = searcher.readers[0]
+    blind = Searcher(searcher.home, [(reader, ref, None, checkpoint)])
+    assert places(blind, "retry request attempts")[0] == ("app/net.py", "HttpClient.retry")
+
+
+def test_an_empty_query_is_refused(searcher):
+    with pytest.raises(UsageError, match="empty"):
+        searcher.answer("  \t", Filters(), 10)
+
+
+def test_a_query_of_signs_alone_does_not_fail(searcher):
+    searcher.answer('"*(){}[]^~:-+/\\ \x00 AND OR NOT NEAR', Filters(), 10)
