@@ -9,15 +9,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from codesearch.freshness import find_change, take_in
+from codesearch.freshness import find_change, refresh_command, take_in
 from codesearch.scope import choose_ref
 from codesearch.search import Filters, SearchResult, Target, search
-from indexer.errors import IndexMismatch, UsageError
+from indexer.errors import CodesearchError, IndexMismatch, UsageError
+from indexer.storage.failures import storage_failures
 from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.locking import writing_if_free
 from indexer.storage.reader import Reader, RefInfo
 from indexer.storage.vectors import VectorStore
-from models.checkpoint import Checkpoint, open_checkpoint
+from models.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+
+# Looking at repositories and taking in their changes ends here; the rest is searched as it is.
+FRESHNESS_SECONDS = 2.0
 
 
 class QueryEncoder(Protocol):
@@ -48,6 +53,7 @@ class Searcher:
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     is_stale: bool = False
     _encoders: dict[str, QueryEncoder] = field(default_factory=dict)
+    _opened_at: float = field(default_factory=time.perf_counter)
 
     def answer(
         self, query: str, filters: Filters, top_k: int, every_chunk: bool = False
@@ -69,51 +75,74 @@ class Searcher:
         return Answer(query, elapsed_ms, self.is_stale, tuple(results))
 
     def add(self, folder: RepoFolder, ref_name: str | None) -> None:
-        """Open one more index, as fresh as it can be had at once."""
+        """Open one more index, as fresh as it can be had at once.
+
+        Raises:
+            CodesearchError: the index cannot be read, or lacks the ref.
+            CheckpointError: its model cannot be read.
+        """
         reader = Reader(folder)
-        ref = choose_ref(reader, ref_name)
-        checkpoint = _checkpoint_of(reader)
-        change = find_change(reader, ref)
-        if (
-            change.is_stale
-            and change.is_small
-            and take_in(self.home, reader, ref, change, checkpoint)
-        ):
-            reader.close()
-            reader = Reader(folder)
+        try:
             ref = choose_ref(reader, ref_name)
-        elif change.is_stale:
-            self.is_stale = True
-            self.notes.append(
-                f"{change.describe(reader.name)}; run `codesearch index {reader.root}`"
-            )
-        waiting, _ = reader.pending_tokens()
-        if waiting:
-            self.notes.append(
-                f"{reader.name}: {waiting} texts are found by words only until they are encoded; "
-                f"run `codesearch index {reader.root}`"
-            )
-        self.readers.append(
-            (reader, ref, self._open_vectors(folder, reader, checkpoint), checkpoint)
-        )
+            checkpoint = _checkpoint_of(reader)
+            if self._refresh(reader, ref, checkpoint):
+                reader.close()
+                reader = Reader(folder)
+                ref = choose_ref(reader, ref_name)
+            vectors = self._open_vectors(folder, reader, checkpoint)
+            self._note_waiting(reader, ref)
+        except BaseException:
+            reader.close()
+            raise
+        self.readers.append((reader, ref, vectors, checkpoint))
 
     def close(self) -> None:
         """Close all indexes."""
         for reader, *_ in self.readers:
             reader.close()
 
+    def _refresh(self, reader: Reader, ref: RefInfo, checkpoint: Checkpoint) -> bool:
+        """Take a small change in, note any other; tells whether the index was written."""
+        if time.perf_counter() - self._opened_at > FRESHNESS_SECONDS:
+            self.notes.append(f"{reader.name}: not checked for changes, to answer at once")
+            return False
+        change = find_change(reader, ref)
+        if not change.is_stale:
+            return False
+        if change.is_small and take_in(self.home, reader, ref, change, checkpoint):
+            return True
+        self.is_stale = True
+        self.notes.append(change.note(reader, ref))
+        return False
+
+    def _note_waiting(self, reader: Reader, ref: RefInfo) -> None:
+        waiting, _ = reader.pending_tokens()
+        if waiting:
+            self.notes.append(
+                f"{reader.name}: {waiting:,} texts are found by words only until they are "
+                f"encoded; run `{refresh_command(reader, ref)}`"
+            )
+
     def _open_vectors(
         self, folder: RepoFolder, reader: Reader, checkpoint: Checkpoint
     ) -> VectorIndex | None:
-        """The FAISS file; made anew in passing where it is missing, damaged or behind."""
+        """The FAISS index; made anew in passing where the file is missing, damaged or behind."""
         index = VectorIndex.open(folder.faiss, checkpoint.dimension)
         if index is not None and reader.is_synced:
             return index
-        vectors = VectorStore(self.home.vectors)
         try:
-            return sync(folder.faiss, checkpoint.dimension, reader.vector_keys(), vectors)[0]
-        finally:
-            vectors.close()
+            return self._rebuild_vectors(folder, reader, checkpoint.dimension)
+        except (CodesearchError, OSError) as error:
+            self.notes.append(f"{reader.name}: found by words only: {error}")
+            return index
+
+    def _rebuild_vectors(self, folder: RepoFolder, reader: Reader, dimension: int) -> VectorIndex:
+        with storage_failures(self.home.folder), writing_if_free(folder) as is_held:
+            vectors = VectorStore(self.home.vectors)
+            try:
+                return sync(folder.faiss, dimension, reader.vector_keys(), vectors, is_held)[0]
+            finally:
+                vectors.close()
 
     def _embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         if checkpoint.fingerprint not in self._encoders:
@@ -125,16 +154,22 @@ def _checkpoint_of(reader: Reader) -> Checkpoint:
     """The model that an index is bound to.
 
     Raises:
-        CheckpointError: the model is gone.
-        IndexMismatch: its weights are not those that made the index.
+        IndexMismatch: it is gone, or its weights are not those that made the index.
     """
-    checkpoint = open_checkpoint(reader.facts["model"])
+    rebuild = f"run `codesearch index {reader.root} --rebuild`"
+    try:
+        checkpoint = open_checkpoint(reader.facts["model"])
+    except CheckpointError as error:
+        raise IndexMismatch(
+            f"the model that indexed {reader.name} cannot be opened: {error}",
+            f"restore it, or {rebuild}",
+        ) from error
     made_by = reader.facts["fingerprint"]
     if checkpoint.fingerprint != made_by:
         raise IndexMismatch(
             f"{reader.name} was indexed with another {checkpoint.name} ({made_by[:12]}, "
             f"now {checkpoint.fingerprint[:12]})",
-            f"run `codesearch index {reader.root} --rebuild`",
+            rebuild,
         )
     return checkpoint
 

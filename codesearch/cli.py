@@ -84,7 +84,10 @@ def index(
         typer.Argument(metavar="[PATH|URL]…", help="Folders or git URLs to index; else this one."),
     ] = None,
     ref: Annotated[
-        str | None, typer.Option(help="Index this branch, tag or commit beside the working tree.")
+        str | None,
+        typer.Option(
+            metavar="REF", help="Index this branch, tag or commit beside the working tree."
+        ),
     ] = None,
     path: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only these paths (repeatable).")
@@ -93,9 +96,10 @@ def index(
         list[str] | None, typer.Option(metavar="GLOB", help="Not these paths (repeatable).")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A checkpoint folder or Hugging Face name.")
+        str | None,
+        typer.Option(metavar="MODEL", help="A checkpoint folder or Hugging Face name."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start from nothing.")] = False,
     quiet: QuietOption = False,
     home: IndexOption = None,
@@ -132,9 +136,12 @@ def query(
         int, typer.Option("-k", metavar="N", parser=_number, help="How many results.")
     ] = 10,
     repo: Annotated[
-        str | None, typer.Option(help="A repository by path or name; else the one around here.")
+        str | None,
+        typer.Option(metavar="REPO", help="A repository by path or name; else the one here."),
     ] = None,
-    ref: Annotated[str | None, typer.Option(help="An indexed branch, tag or commit.")] = None,
+    ref: Annotated[
+        str | None, typer.Option(metavar="REF", help="An indexed branch, tag or commit.")
+    ] = None,
     lang: Annotated[
         list[str] | None, typer.Option(metavar="LANG", help="Only this language (repeatable).")
     ] = None,
@@ -142,7 +149,8 @@ def query(
         list[str] | None, typer.Option(metavar="GLOB", help="Only these paths (repeatable).")
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option(help="function, class, file or doc (repeatable).")
+        list[str] | None,
+        typer.Option(metavar="KIND", help="function, class, file or doc (repeatable)."),
     ] = None,
     every_chunk: Annotated[
         bool, typer.Option("--all", help="Every matching unit instead of one result per file.")
@@ -165,6 +173,9 @@ def query(
     home: IndexOption = None,
 ) -> None:
     """Find code by meaning or by name."""
+    # The products of one query are too small to share: threads that wait for a busy core cost
+    # a hundred times what they save.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from codesearch.querying import Output, Question, open_searcher, run
     from indexer.storage.home import find_home
 
@@ -185,7 +196,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     home: IndexOption = None,
 ) -> None:
-    """What is indexed of a repository, what was left out and why, and what has changed since."""
+    """What is indexed of a repository, and what has changed since."""
     from codesearch.manage import repo_status
     from codesearch.reports import print_status
     from codesearch.scope import find_indexed
@@ -215,7 +226,7 @@ def clean(
     quiet: QuietOption = False,
     home: IndexOption = None,
 ) -> None:
-    """Remove a repository's index, or what is dead: vanished repositories, refs, vectors."""
+    """Remove a repository's index, or everything that is dead."""
     from codesearch.cleaning import clean_all, clean_repo
     from codesearch.reports import print_cleaned
     from codesearch.scope import find_indexed
@@ -234,7 +245,7 @@ def clean(
 def main() -> None:
     """Run the program; every expected fault is two lines on stderr and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False) or 0
         sys.stdout.flush()
     except FAULTS as error:
         code = _fail(str(error), error.hint)

@@ -17,7 +17,7 @@ _C0 = {code: 0x2400 + code for code in range(32) if code not in (_TAB, _NEWLINE)
 _C1 = dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 _BIDIRECTIONAL = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # bytes that were not UTF-8
-_HARMFUL = {**_C0, **_C1, **_BIDIRECTIONAL, **_SURROGATES}
+_HARMFUL: dict[int, int | str] = {**_C0, **_C1, **_BIDIRECTIONAL, **_SURROGATES}
 _LINE_BREAKS = {_TAB: 0x2409, _NEWLINE: 0x240A}
 
 

@@ -1,4 +1,8 @@
-"""Results for other programs: JSON, JSON lines, vimgrep lines, file names."""
+"""Results for pipes and other programs: plain text, JSON, JSON lines, vimgrep lines, file names.
+
+Nothing is cut at a width and nothing is coloured. JSON holds text exactly; everywhere else
+control characters are made visible.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,40 @@ from pathlib import Path
 from typing import Any
 
 from codesearch.answer import Answer
+from codesearch.console import one_line, printable
 from codesearch.search import Hit, SearchResult
-from codesearch.snippet import best_line, chunk_lines
+from codesearch.snippet import (
+    Passage,
+    best_line,
+    best_passages,
+    chunk_lines,
+    passages_around,
+    split_lines,
+)
 from indexer.sources.listing import WORKING_TREE
+
+# Lines of a unit that is shown by its best lines: three results fit on a large screen.
+MOST_LINES = 16
+# A pipe gets these units whole; classes and files are shown by their best lines there too.
+_WHOLE_KINDS = ("function", "doc")
+
+
+def plain_lines(
+    answer: Answer, working_directory: Path, context: int | None = None, explain: bool = False
+) -> Iterator[str]:
+    """For people behind a pipe: a head line per result, then its code, indented."""
+    for result in answer.results:
+        hit = result.best
+        name = one_line(hit.chunk.symbol) or hit.chunk.kind
+        yield f"{place(hit, working_directory)}  {name}  {result.score:.3f}"
+        if explain:
+            yield f"  {explanation(hit)}"
+        is_whole = hit.chunk.kind in _WHOLE_KINDS
+        for number, passage in enumerate(passages(hit, answer.query, context, is_whole)):
+            if number:
+                yield "  ..."
+            yield from (f"  {line}".rstrip() for line in passage.lines)
+        yield ""
 
 
 def answer_json(answer: Answer, explain: bool = False) -> str:
@@ -76,10 +111,16 @@ def score_parts(hit: Hit) -> dict[str, float | None]:
     return {
         "cosine": None if hit.cosine is None else round(hit.cosine, 4),
         "bm25": None if hit.bm25 is None else round(hit.bm25, 3),
-        "symbol_bonus": hit.symbol_bonus,
+        "symbol": round(hit.symbol, 3),
         "standing": round(hit.standing, 3),
         "score": round(hit.score, 6),
     }
+
+
+def explanation(hit: Hit) -> str:
+    """The signals behind a hit's score, in one line; a dash where one was silent."""
+    parts = score_parts(hit).items()
+    return "  ".join(f"{name} {'-' if value is None else value}" for name, value in parts)
 
 
 def vimgrep_lines(answer: Answer, working_directory: Path) -> Iterator[str]:
@@ -87,7 +128,13 @@ def vimgrep_lines(answer: Answer, working_directory: Path) -> Iterator[str]:
     for result in answer.results:
         line, text = best_source_line(result.best, answer.query)
         column = len(text) - len(text.lstrip()) + 1
-        yield f"{shown_path(result.best, working_directory)}:{line}:{column}:{text}"
+        path = shown_path(result.best, working_directory)
+        yield f"{path}:{line}:{column}:{printable(text)}"
+
+
+def file_names(answer: Answer, working_directory: Path) -> Iterator[str]:
+    """The path of each file that was found, each once, in the order of results."""
+    yield from dict.fromkeys(shown_path(item.best, working_directory) for item in answer.results)
 
 
 def best_source_line(hit: Hit, query: str) -> tuple[int, str]:
@@ -98,8 +145,33 @@ def best_source_line(hit: Hit, query: str) -> tuple[int, str]:
     return chunk.start_line + position, lines[position] if lines else ""
 
 
+def passages(hit: Hit, query: str, context: int | None, is_whole: bool) -> list[Passage]:
+    """The lines of a hit that are shown: all, the best with their context, or about a panelful."""
+    chunk = hit.chunk
+    text = printable(hit.target.reader.text(chunk.file_id).replace("\r\n", "\n"))
+    if context is not None:
+        unit = range(chunk.start_line - 1, chunk.end_line)
+        return passages_around(split_lines(text), unit, query, context)
+    lines = chunk_lines(text, chunk.start_line, chunk.end_line)
+    return best_passages(lines, chunk.start_line, query, len(lines) if is_whole else MOST_LINES)
+
+
+def place(hit: Hit, working_directory: Path) -> str:
+    """Where a hit is, for people: from the working directory, or after its repository's name."""
+    chunk, reader = hit.chunk, hit.target.reader
+    is_here = working_directory.is_relative_to(reader.root)
+    path = shown_path(hit, working_directory) if is_here else f"{_name(hit)}{chunk.path}"
+    return f"{one_line(path)}:{chunk.start_line}-{chunk.end_line}"
+
+
 def shown_path(hit: Hit, working_directory: Path) -> str:
     """A path that works from the working directory; for other refs, `ref:path` as git shows it."""
     if hit.target.ref.name != WORKING_TREE:
-        return f"{hit.target.ref.name}:{hit.chunk.path}"
-    return os.path.relpath(Path(hit.target.reader.root) / hit.chunk.path, working_directory)
+        return one_line(f"{hit.target.ref.name}:{hit.chunk.path}")
+    path = Path(hit.target.reader.root) / hit.chunk.path
+    return one_line(os.path.relpath(path, working_directory))
+
+
+def _name(hit: Hit) -> str:
+    name, ref = hit.target.reader.name, hit.target.ref.name
+    return f"{name}/" if ref == WORKING_TREE else f"{name}@{ref}:"

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from indexer.build import BatchEncoder, IndexReport, index_ref
+from indexer.build import BatchEncoder, IndexBuild, IndexReport
 from indexer.errors import UsageError
 from indexer.progress import Progress
 from indexer.sources.ignore import escape_glob
@@ -73,16 +73,8 @@ def index_repository(
 
         return Encoder(checkpoint, wish.device)
 
-    report = index_ref(
-        home,
-        repository,
-        wish.ref,
-        wish.selection,
-        checkpoint,
-        load_encoder,
-        progress,
-        wish.rebuild,
-    )
+    build = IndexBuild(home, repository, checkpoint, load_encoder, progress)
+    report = build.run(wish.ref, wish.selection, wish.rebuild)
     skipped = _skipped(home, repository, report.ref)
     return Outcome(repository, wish.selection, report, skipped)
 

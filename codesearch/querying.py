@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from codesearch.answer import Answer, Searcher
+from codesearch.console import one_line, stderr, stdout, write_line
 from codesearch.scope import Scope, find_scope
 from codesearch.search import Filters
-from indexer.errors import UsageError
+from indexer.errors import CodesearchError, RefNotFound, UsageError
 from indexer.sources.listing import Selection
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.syntax.languages import language_named
+from models.checkpoint import CheckpointError
 
 KINDS = ("function", "class", "file", "doc")
+STDIN = "-"
+# More notes than this are counted: over many repositories they would bury the answer.
+_NOTES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for, and how much of it is wanted."""
+
+    text: str
+    filters: Filters
+    top_k: int
+    every_chunk: bool
+
+    @classmethod
+    def read(
+        cls,
+        text: str,
+        top_k: int,
+        languages: Sequence[str],
+        kinds: Sequence[str],
+        paths: Sequence[str],
+        every_chunk: bool,
+    ) -> Question:
+        """Check and normalise the options.
+
+        Raises:
+            UnknownLanguage: no such language.
+            UsageError: an empty query, no such kind, or a number out of range.
+        """
+        if top_k < 1:
+            raise UsageError(f"-k {top_k} asks for no results", "give -k a number from 1")
+        if not text.strip():
+            raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
+        wanted = tuple(kind.strip().lower() for kind in kinds)
+        for kind in wanted:
+            if kind not in KINDS:
+                raise UsageError(f"unknown kind {kind!r}", f"use one of {', '.join(KINDS)}")
+        names = tuple(language_named(name) for name in languages)
+        filters = Filters(names, wanted, Selection(tuple(paths)))
+        return cls(_utf8(text.strip()), filters, top_k, every_chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,62 +74,57 @@ class Output:
     explain: bool = False
     open_first: bool = False
 
-    def check(self) -> None:
-        """Refuse formats that exclude each other.
+    def check(self, question: Question) -> None:
+        """Refuse what excludes each other.
 
         Raises:
-            UsageError: two formats, or a negative number of context lines.
+            UsageError: two formats, a format for many queries, or a negative number of lines.
         """
-        chosen = [self.as_json, self.as_jsonl, self.vimgrep, self.files_only]
-        if sum(chosen) > 1:
+        if sum((self.as_json, self.as_jsonl, self.vimgrep, self.files_only)) > 1:
             raise UsageError(
                 "--json, --jsonl, --vimgrep and -l exclude each other", "choose one of them"
+            )
+        if question.text == STDIN and (self.vimgrep or self.files_only or self.open_first):
+            raise UsageError(
+                "`query -` prints JSON, one object per query", "leave --vimgrep, -l, --open away"
             )
         if self.context is not None and self.context < 0:
             raise UsageError(f"-C {self.context} is negative", "give -C a number from 0")
 
 
-def read_filters(languages: Sequence[str], kinds: Sequence[str], paths: Sequence[str]) -> Filters:
-    """Check and normalise filter options.
+def open_searcher(home: IndexHome, repo: str | None, ref: str | None, quiet: bool) -> Searcher:
+    """Open what is to be searched; a repository without an index is indexed first.
 
-    Raises:
-        UnknownLanguage: no such language.
-        UsageError: no such kind.
+    Of several repositories those that cannot be opened are noted, and the others searched.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(f"unknown kind {kind!r}", f"use one of {', '.join(KINDS)}")
-    names = tuple(language_named(name) for name in languages)
-    return Filters(names, tuple(kinds), Selection(tuple(paths)))
-
-
-def open_searcher(
-    home: IndexHome, repo: str | None, ref: str | None, console: Console, quiet: bool
-) -> Searcher:
-    """Open what is to be searched; a repository without an index is indexed first."""
-    scope = find_scope(home, repo, Path.cwd())
-    folders = scope.folders or (_index_first(home, scope, ref, console, quiet),)
+    scope = find_scope(home, repo)
+    folders = scope.folders or (_index_first(home, scope, ref, quiet),)
     searcher = Searcher(home)
+    faults: list[CodesearchError | CheckpointError] = []
     for folder in folders:
-        searcher.add(folder, ref)
-    if not quiet:
-        for note in searcher.notes:
-            console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        try:
+            searcher.add(folder, ref)
+        except (CodesearchError, CheckpointError) as error:
+            faults.append(error)
+    if not searcher.readers:
+        raise faults[0]
+    told = [fault for fault in faults if not isinstance(fault, RefNotFound)]
+    _print_notes([*searcher.notes, *(f"{fault}; {fault.hint}" for fault in told)], quiet)
     return searcher
 
 
-def run_queries(
-    searcher: Searcher, text: str, filters: Filters, top_k: int, every_chunk: bool, output: Output
-) -> bool:
-    """Answer the query, or with `-` one per line of stdin; tells whether anything was found."""
-    if text.strip() == "-":
-        found = False
-        for line in _lines_of_stdin():
-            answer = searcher.answer(line, filters, top_k, every_chunk)
-            _print(Output(as_json=True, explain=output.explain), answer)
-            found |= bool(answer.results)
-        return found
-    answer = searcher.answer(text, filters, top_k, every_chunk)
+def run(searcher: Searcher, question: Question, output: Output) -> bool:
+    """Answer the question, or each line of stdin; tells whether anything was found."""
+    if question.text != STDIN:
+        return _answer(searcher, question.text, question, output)
+    found = False
+    for line in _lines_of_stdin():
+        found |= _answer(searcher, line, question, Output(as_json=True, explain=output.explain))
+    return found
+
+
+def _answer(searcher: Searcher, text: str, question: Question, output: Output) -> bool:
+    answer = searcher.answer(text, question.filters, question.top_k, question.every_chunk)
     _print(output, answer)
     if output.open_first and answer.results:
         from codesearch.editor import open_in_editor
@@ -97,32 +133,38 @@ def run_queries(
     return bool(answer.results)
 
 
-def _index_first(
-    home: IndexHome, scope: Scope, ref: str | None, console: Console, quiet: bool
-) -> RepoFolder:
-    from codesearch.indexing import index_repository, within
+def _index_first(home: IndexHome, scope: Scope, ref: str | None, quiet: bool) -> RepoFolder:
+    from codesearch.indexing import Wish, index_repository
     from codesearch.reports import print_report
     from codesearch.watching import ProgressBars
-    from models.checkpoint import open_checkpoint
 
     repository = scope.unindexed
     if repository is None:
         raise ValueError("a scope has folders or a repository without an index")
-    selection = within(Selection(), scope.subfolder) if scope.subfolder else Selection()
-    with ProgressBars(console, quiet) as progress:
+    with ProgressBars(stderr(), quiet) as progress:
         progress.say(f"{repository.root} is not indexed yet; indexing it first")
-        report = index_repository(
-            home, repository, ref, selection, open_checkpoint(), "auto", False, progress
-        )
+        outcome = index_repository(home, repository, Wish(ref), progress)
     if not quiet:
-        print_report(console, repository, report)
+        print_report(stderr(), outcome)
     return home.repo(repository.root)
 
 
+def _print_notes(notes: Sequence[str], quiet: bool) -> None:
+    if quiet:
+        return
+    console = stderr()
+    for note in notes[:_NOTES_SHOWN]:
+        console.print(one_line(note), style="yellow", soft_wrap=True)
+    if len(notes) > _NOTES_SHOWN:
+        rest = len(notes) - _NOTES_SHOWN
+        console.print(f"{rest} more notes like these", style="yellow", soft_wrap=True)
+
+
 def _lines_of_stdin() -> Iterator[str]:
-    for line in sys.stdin:
-        if line.strip():
-            yield line.strip()
+    for raw in sys.stdin.buffer:
+        line = raw.decode("utf-8", "replace").strip()
+        if line:
+            yield line
 
 
 def _print(output: Output, answer: Answer) -> None:
@@ -135,22 +177,25 @@ def _print(output: Output, answer: Answer) -> None:
     elif output.vimgrep:
         _write(formats.vimgrep_lines(answer, Path.cwd()))
     elif output.files_only:
-        _write(formats.shown_path(result.best, Path.cwd()) for result in answer.results)
-    else:
+        _write(formats.file_names(answer, Path.cwd()))
+    elif not answer.results:
+        asked = json.dumps(answer.query, ensure_ascii=False)
+        stderr().print(one_line(f"nothing found for {asked}"), soft_wrap=True)
+    elif stdout().is_terminal:
         from codesearch.render import render
 
-        console = Console()
-        render(console, answer, output.context, output.explain)
-        if not answer.results:
-            Console(stderr=True).print(
-                f"nothing found for {json.dumps(answer.query, ensure_ascii=False)}",
-                highlight=False,
-                markup=False,
-            )
+        render(stdout(), answer, Path.cwd(), output.context, output.explain)
+    else:
+        _write(formats.plain_lines(answer, Path.cwd(), output.context, output.explain))
 
 
-def _write(lines: Iterator[str] | Sequence[str]) -> None:
-    """One line each to stdout, in UTF-8 whatever the locale; one query's output at a time."""
+def _write(lines: Iterable[str]) -> None:
+    """One query's output at a time, so that a reader at the other end need not wait."""
     for line in lines:
-        sys.stdout.buffer.write(line.encode("utf-8", "replace") + b"\n")
+        write_line(line)
     sys.stdout.buffer.flush()
+
+
+def _utf8(text: str) -> str:
+    """The text as it can be encoded: bytes of the command line that are not UTF-8 are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,37 +1,50 @@
 """How the signals of a chunk become one score, and the chunks of a file one result.
 
-Signals are fused by rank (reciprocal rank fusion, Cormack et al., SIGIR 2009), so that cosines
-and BM25 scores need no common scale. A chunk whose symbol was asked for comes before all others.
-Tests and prose stand back unless the query asks for them, and a file with several good chunks is
-more likely about the topic than one with a single one.
+Vectors and words are fused by rank (reciprocal rank fusion, Cormack et al., SIGIR 2009), so that
+cosines and BM25 scores need no common scale: first in both is 1. To that come what a symbol, a
+file name and a folder share with the query's words. Tests and prose stand back unless the query
+asks for them. A symbol that was asked for by its name comes before all else.
+
+The constants are coarse steps, chosen together by repositories (docs/decisions.md, 2026-11-22).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.words import query_words, stem, words
+
 # Each signal gives this many candidates, whatever `-k` asks for, so that `-k` never changes order.
 POOL = 1000
-# The constant of the paper: how slowly a lower rank loses weight.
-RANK_OFFSET = 60
-# A symbol that is the whole query outweighs the best sum of both ranks, which is 1.
-EXACT_SYMBOL = 1.0
-# An identifier inside a longer question is a hint rather than the answer.
-MENTIONED_SYMBOL = 0.25
-
-# Chosen together on 13 repositories (docs/decisions.md, 2026-11-22): coarse steps, no optimum.
+# How slowly a lower rank loses weight.
+RANK_OFFSET = 100
 # The whole file says best what a file is about, so its chunk counts a little more.
 WHOLE_FILE = 1.2
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.7
 PROSE = 0.6
+# A symbol made of the query's words; two shared words are evidence, one may be chance.
+SYMBOL_WORDS = 0.15
+ENOUGH_WORDS = 2
+# A file named after what was asked for, and a folder.
+FILE_NAME = 0.3
+FOLDER_NAME = 0.1
 # What each of the next hits of a file adds to its best one.
 COHERENCE = 0.1
 COHERENT_HITS = 3
+# A symbol that is the whole query outweighs all of the above; in its own file it is the
+# definition rather than a namesake. An identifier inside a longer question is a hint.
+EXACT_SYMBOL = 3.0
+EXACT_CASE = 0.1
+OWN_FILE = 0.3
+MENTIONED_SYMBOL = 0.25
 
 _SECOND_HAND_PATH = re.compile(
     r"(^|/)(tests?|testing|testdata|__tests__|specs?|fixtures?|mocks?|examples?|samples?"
@@ -43,8 +56,43 @@ _SECOND_HAND_WORDS = re.compile(
     r"|vendor(ed)?|deprecated)\b"
 )
 _PROSE_WORDS = re.compile(r"(?i)\b(docs?|documentation|readme|guide|tutorial|changelog|manual)\b")
+# Files that stand for their folder.
+_FOLDER_FILES = frozenset({"__init__", "index", "init", "lib", "main", "mod"})
 _TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*")
 _SEPARATOR = re.compile(r"::|->|#|\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as ranking sees it.
+
+    Attributes:
+        text: What the user typed.
+        stems: The stems of its words.
+        symbol: The symbol that the query is, if it is one, parts joined by dots.
+        mentioned: The symbols that a longer query mentions.
+    """
+
+    text: str
+    stems: frozenset[str]
+    symbol: str | None
+    mentioned: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The last parts of the symbols that the query names."""
+        symbols = self.mentioned if self.symbol is None else (self.symbol,)
+        return [symbol.rsplit(".", 1)[-1] for symbol in symbols]
+
+
+def read_question(text: str) -> Question:
+    """Find out what a query names; `Store::open`, `Store#open` and `Store.open` are one symbol."""
+    tokens = [_SEPARATOR.sub(".", token) for token in _TOKEN.findall(text)]
+    bare = text.strip().removesuffix("()").strip()
+    is_symbol = len(tokens) == 1 and _SEPARATOR.sub(".", bare) == tokens[0]
+    mentioned = () if is_symbol else tuple(token for token in tokens if _looks_like_code(token))
+    stems = frozenset(stem(word) for word in query_words(text))
+    return Question(text, stems, tokens[0] if is_symbol else None, mentioned)
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -62,38 +110,48 @@ def fuse(vector_ranks: NDArray[np.int64], word_ranks: NDArray[np.int64]) -> NDAr
     return total / 2
 
 
-def standing(path: str, kind: str, query: str) -> float:
+def standing(path: str, kind: str, question: Question) -> float:
     """The factor of a chunk's score for what it is, unless the query asks for just that."""
     factor = WHOLE_FILE if kind == "file" else 1.0
-    if kind == "doc" and not _PROSE_WORDS.search(query):
+    if kind == "doc" and not _PROSE_WORDS.search(question.text):
         factor *= PROSE
-    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(query):
+    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(question.text):
         factor *= SECOND_HAND
     return factor
+
+
+def symbol_score(symbol: str, path: str, question: Question) -> float:
+    """What a chunk gains by its symbol: named by the query, or made of the query's words."""
+    if not symbol:
+        return 0.0
+    name = symbol.rsplit(".", 1)[-1]
+    asked = question.symbol
+    if asked is not None and _names(symbol, asked):
+        own_file = PurePosixPath(path).stem.replace("_", "").lower() == _plain(name)
+        exact_case = asked in (symbol, name)
+        return EXACT_SYMBOL + EXACT_CASE * exact_case + OWN_FILE * own_file
+    if any(_names(symbol, mentioned) for mentioned in question.mentioned):
+        return MENTIONED_SYMBOL
+    parts = _stems(name)
+    shared = len(set(parts) & question.stems)
+    return SYMBOL_WORDS * min(1.0, shared / ENOUGH_WORDS) * _share(parts, question.stems)
+
+
+def path_score(path: str, question: Question) -> float:
+    """What a file gains because its name or its folder's name is made of the query's words."""
+    *folders, name = path.split("/")
+    base = name.split(".")[0]
+    if base in _FOLDER_FILES and folders:
+        base = folders[-1]
+    folder = folders[-1] if folders else ""
+    return FILE_NAME * _share(_stems(base), question.stems) + FOLDER_NAME * _share(
+        _stems(folder), question.stems
+    )
 
 
 def file_score(chunk_scores: Sequence[float]) -> float:
     """The score of a file from those of its chunks, best first."""
     return chunk_scores[0] + COHERENCE * sum(chunk_scores[1 : 1 + COHERENT_HITS])
-
-
-def asked_symbols(query: str) -> tuple[str | None, list[str]]:
-    """The symbol that a query is, if it is one, and those that it mentions.
-
-    Returned with dots between their parts: `Store::open`, `Store#open` and `Store.open` are one.
-    """
-    tokens = [_SEPARATOR.sub(".", token) for token in _TOKEN.findall(query)]
-    bare = query.strip().removesuffix("()").strip()
-    if len(tokens) == 1 and _SEPARATOR.sub(".", bare) == tokens[0]:
-        return tokens[0], tokens
-    return None, [token for token in tokens if _looks_like_code(token)]
-
-
-def symbol_bonus(symbol: str, whole: str | None, mentioned: Sequence[str]) -> float:
-    """What a chunk gains because the query names its symbol; exact case counts a little more."""
-    if whole is not None and _names(symbol, whole):
-        return EXACT_SYMBOL + (0.1 if whole in (symbol, symbol.rsplit(".", 1)[-1]) else 0.0)
-    return MENTIONED_SYMBOL if any(_names(symbol, name) for name in mentioned) else 0.0
 
 
 def _names(symbol: str, asked: str) -> bool:
@@ -104,3 +162,18 @@ def _names(symbol: str, asked: str) -> bool:
 def _looks_like_code(token: str) -> bool:
     inner_capital = any(char.isupper() for char in token[1:]) and not token.isupper()
     return "_" in token.strip("_") or "." in token or inner_capital
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+@lru_cache(maxsize=1 << 14)
+def _stems(name: str) -> tuple[str, ...]:
+    """The stems of a name's parts, without the joined whole."""
+    parts = words(name).split()
+    return tuple(stem(part) for part in (parts[:-1] if len(parts) > 1 else parts))
+
+
+def _share(parts: Sequence[str], stems: frozenset[str]) -> float:
+    return sum(part in stems for part in parts) / len(parts) if parts else 0.0

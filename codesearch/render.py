@@ -1,7 +1,6 @@
-"""Results for people: rich panels on a terminal, plain uncut text in a pipe.
+"""Results for people at a terminal: a panel each, with the best lines of the code highlighted.
 
-Everything that comes from a repository is shown as `Text` or `Syntax`, never as markup, and its
-control characters are made visible.
+Everything that comes from a repository is shown as `Text` or `Syntax`, never as markup.
 """
 
 from __future__ import annotations
@@ -15,93 +14,52 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from codesearch.answer import Answer
-from codesearch.formats import score_parts
+from codesearch.console import one_line, printable
+from codesearch.formats import explanation, passages, place
 from codesearch.search import Hit, SearchResult
-from codesearch.snippet import Passage, best_passages, chunk_lines
+from codesearch.snippet import Passage, split_lines
 from indexer.sources.listing import WORKING_TREE
 
-# Lines of code in a panel: three results and their frames fit on a large screen.
-PANEL_LINES = 16
 # Other hits of a file that are named below its best one.
 MORE_SHOWN = 3
-_LEXERS = {"tsx": "tsx", "csharp": "csharp", "text": "text", "rst": "rst"}
-_CONTROL = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
+# Up to here a passage is highlighted as part of its unit, so that a docstring stays a string.
+_LINES_LEXED = 2_000
+_LEXERS = {"tsx": "typescript", "bash": "bash", "rst": "rst"}
 
 
 def render(
     console: Console,
     answer: Answer,
+    working_directory: Path,
     context: int | None = None,
     explain: bool = False,
 ) -> None:
-    """Print an answer to a terminal or, plainly, to a pipe.
+    """Print an answer as panels.
 
     Args:
         console: where to.
         answer: what to show.
-        context: lines around each best line; None takes the default.
+        working_directory: paths inside the same repository are shown from here.
+        context: lines around each best line; None shows about a panelful.
         explain: show the parts of each score.
     """
-    show = _panel if console.is_terminal else _plain
     for rank, result in enumerate(answer.results, 1):
-        passages = _passages(result.best, answer.query, context, console.is_terminal)
-        console.print(show(result, rank, passages, explain), soft_wrap=not console.is_terminal)
-
-
-def printable(text: str) -> str:
-    """Text without control characters: an escape sequence in a file must not reach a terminal."""
-    return text.translate(_CONTROL)
-
-
-def _passages(hit: Hit, query: str, context: int | None, is_terminal: bool) -> list[Passage]:
-    chunk = hit.chunk
-    text = hit.target.reader.text(chunk.file_id)
-    lines = tuple(map(printable, chunk_lines(text, chunk.start_line, chunk.end_line)))
-    if context is not None:
-        room = max(PANEL_LINES, 2 * (2 * context + 1))
-        return best_passages(lines, chunk.start_line, query, room, context)
-    if not is_terminal and chunk.kind != "file":
-        return [Passage(chunk.start_line, lines)]
-    return best_passages(lines, chunk.start_line, query, PANEL_LINES)
-
-
-def _plain(
-    result: SearchResult, rank: int, passages: list[Passage], explain: bool
-) -> RenderableType:
-    hit = result.best
-    head = Text(
-        f"{_place(hit)}  {printable(hit.chunk.symbol) or hit.chunk.kind}  {result.score:.3f}"
-    )
-    body = [head]
-    if explain:
-        body.append(Text(_explanation(hit)))
-    for number, passage in enumerate(passages):
-        if number:
-            body.append(Text("  ..."))
-        body.extend(Text(f"  {line}".rstrip()) for line in passage.lines)
-    return Group(*body, Text(""))
+        shown = passages(result.best, answer.query, context, is_whole=False)
+        console.print(_panel(result, rank, shown, working_directory, explain))
 
 
 def _panel(
-    result: SearchResult, rank: int, passages: list[Passage], explain: bool
-) -> RenderableType:
+    result: SearchResult, rank: int, shown: list[Passage], working_directory: Path, explain: bool
+) -> Panel:
     hit = result.best
-    body: list[RenderableType] = []
-    line = hit.chunk.start_line
-    for passage in passages:
-        if passage.start_line > line:
-            body.append(Text(f"  ⋯ {passage.start_line - line} lines", style="dim"))
-        body.append(_syntax(hit, passage))
-        line = passage.end_line + 1
-    if line <= hit.chunk.end_line:
-        body.append(Text(f"  ⋯ {hit.chunk.end_line - line + 1} lines", style="dim"))
+    body = _code(hit, shown)
     if result.more:
         body.append(_more(result))
     if explain:
-        body.append(Text(_explanation(hit), style="dim"))
+        body.append(Text(explanation(hit), style="dim"))
     return Panel(
         Group(*body),
-        title=_title(hit, rank),
+        title=_title(hit, rank, working_directory),
         title_align="left",
         subtitle=Text(f" {result.score:.3f} ", style="dim"),
         subtitle_align="right",
@@ -110,19 +68,37 @@ def _panel(
     )
 
 
-def _title(hit: Hit, rank: int) -> Text:
+def _code(hit: Hit, shown: list[Passage]) -> list[RenderableType]:
+    """The passages, and how many lines are folded before, between and after them."""
+    body: list[RenderableType] = []
+    line = hit.chunk.start_line
+    for passage in shown:
+        if passage.start_line > line:
+            body.append(_folded(passage.start_line - line))
+        body.append(_syntax(hit, passage))
+        line = passage.end_line + 1
+    if line <= hit.chunk.end_line:
+        body.append(_folded(hit.chunk.end_line - line + 1))
+    return body
+
+
+def _folded(count: int) -> Text:
+    return Text(f"  ⋯ {count:,} line{'s' if count > 1 else ''}", style="dim")
+
+
+def _title(hit: Hit, rank: int, working_directory: Path) -> Text:
     link = Style(link=_link(hit)) if hit.target.ref.name == WORKING_TREE else Style()
     title = Text(f" {rank} ", style="bold")
-    title.append(_place(hit), style=Style(color="cyan", bold=True) + link)
+    title.append(place(hit, working_directory), style=Style(color="cyan", bold=True) + link)
     if hit.chunk.symbol:
-        title.append(f"  {printable(hit.chunk.symbol)}", style="magenta")
+        title.append(f"  {one_line(hit.chunk.symbol)}", style="magenta")
     title.append(f"  {hit.chunk.kind} ", style="dim")
     return title
 
 
 def _more(result: SearchResult) -> Text:
     names = [
-        f"{printable(hit.chunk.symbol) or hit.chunk.kind}:{hit.chunk.start_line}"
+        f"{one_line(hit.chunk.symbol) or hit.chunk.kind}:{hit.chunk.start_line}"
         for hit in result.more[:MORE_SHOWN]
     ]
     rest = len(result.more) - len(names)
@@ -131,27 +107,22 @@ def _more(result: SearchResult) -> Text:
 
 
 def _syntax(hit: Hit, passage: Passage) -> Syntax:
+    """The passage, highlighted in the light of what stands before it in its unit."""
+    first = min(hit.chunk.start_line, passage.start_line)
+    text = printable(hit.target.reader.text(hit.chunk.file_id).replace("\r\n", "\n"))
+    before = split_lines(text)[first - 1 : passage.start_line - 1]
+    if len(before) > _LINES_LEXED:
+        first, before = passage.start_line, ()
     return Syntax(
-        "\n".join(passage.lines),
+        "\n".join([*before, *passage.lines]),
         _LEXERS.get(hit.chunk.language, hit.chunk.language),
         line_numbers=True,
-        start_line=passage.start_line,
+        start_line=first,
+        line_range=(len(before) + 1, len(before) + len(passage.lines)),
         theme="ansi_dark",
         background_color="default",
         word_wrap=True,
     )
-
-
-def _explanation(hit: Hit) -> str:
-    parts = score_parts(hit)
-    return "  " + "  ".join(f"{name} {value}" for name, value in parts.items())
-
-
-def _place(hit: Hit) -> str:
-    ref = "" if hit.target.ref.name == WORKING_TREE else f"{hit.target.ref.name}:"
-    chunk = hit.chunk
-    path = printable(f"{hit.target.reader.name}/{ref}{chunk.path}")
-    return f"{path}:{chunk.start_line}-{chunk.end_line}"
 
 
 def _link(hit: Hit) -> str:

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codesearch.manage import Cleaned, RefStatus, RepoStatus
-from codesearch.render import printable
-from indexer.build import IndexReport
-from indexer.sources.repository import Repository
-from indexer.storage.binding import read_facts
-from indexer.storage.home import IndexHome
+from codesearch.console import one_line, write_line
+from codesearch.manage import RefStatus, RepoLine, RepoStatus
+from indexer.sources.listing import Selection
+
+if TYPE_CHECKING:  # they import what builds an index, which looking at one does not need
+    from codesearch.cleaning import Cleaned
+    from codesearch.indexing import Outcome
 
 _SHOWN_PATHS = 3
+_MEGABYTE = 1e6
 
 
-def print_report(console: Console, repository: Repository, report: IndexReport) -> None:
-    """A line about what a run did, and one about what it could not read."""
-    done = (
-        f"{repository.name}: {report.files:,} files at {report.ref}, {report.new_files:,} read, "
-        f"{report.encoded_chunks:,} texts encoded ({report.encoded_tokens:,} tokens)"
+def print_report(console: Console, outcome: Outcome) -> None:
+    """A line about what a run did, then what it left out and what it could not read."""
+    report = outcome.report
+    part = _part(outcome.selection)
+    done = f"{report.new_files:,} read, {_count(report.encoded_chunks, 'text')} encoded"
+    if not report.new_files and not report.encoded_chunks:
+        done = "nothing new"
+    _line(
+        console,
+        f"{outcome.repository.name}: {_count(report.files, 'file')} at {report.ref}{part}; {done}",
     )
-    _line(console, done)
     if not report.files:
         _line(console, "  nothing to index here: no text files, or all are ignored")
+    if outcome.skipped:
+        _line(console, f"  left out: {_tally(outcome.skipped)}")
     if report.unreadable:
         names = ", ".join(report.unreadable[:_SHOWN_PATHS])
         rest = len(report.unreadable) - _SHOWN_PATHS
@@ -39,13 +49,13 @@ def print_report(console: Console, repository: Repository, report: IndexReport) 
 def print_status(console: Console, status: RepoStatus, as_json: bool) -> None:
     """The state of one index."""
     if as_json:
-        console.print(json.dumps(_status_record(status)), soft_wrap=True, highlight=False)
+        write_line(json.dumps(_status_record(status), ensure_ascii=False))
         return
     counts = status.counts
     _line(console, f"{status.name}  {status.root}")
     rows = {
         "model": f"{status.model} ({status.fingerprint[:12]})",
-        "index": f"{status.size_bytes / 1e6:.1f} MB",
+        "index": f"{status.size_bytes / _MEGABYTE:.1f} MB",
         "files": f"{counts.files:,} ({_tally(counts.by_language)})",
         "chunks": f"{counts.chunks:,} ({_tally(counts.by_kind)}), {counts.tokens:,} tokens",
         "above the limit": f"{counts.split_units:,} units, encoded in parts",
@@ -58,27 +68,27 @@ def print_status(console: Console, status: RepoStatus, as_json: bool) -> None:
         _line(console, f"  {'ref':<16} {_ref_line(item)}")
 
 
-def print_repos(console: Console, home: IndexHome, as_json: bool) -> None:
+def print_repos(console: Console, lines: Sequence[RepoLine], as_json: bool) -> None:
     """All indexes of a home, one line each."""
-    facts = [(folder, read_facts(folder)) for folder in home.repos()]
     if as_json:
-        records = [
-            {"name": fact.get("name"), "root": fact.get("root"), "model": fact.get("model")}
-            for _, fact in facts
-        ]
-        console.print(json.dumps(records), soft_wrap=True, highlight=False)
+        write_line(json.dumps([asdict(line) for line in lines], ensure_ascii=False))
         return
-    if not facts:
+    if not lines:
         _line(console, "nothing is indexed yet; run `codesearch index PATH`")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("repository", "model", "index", "root"):
-        table.add_column(title, overflow="fold")
-    for folder, fact in facts:
-        size = sum(file.stat().st_size for file in folder.folder.iterdir()) / 1e6
-        cells = (fact.get("name", "?"), fact.get("model", "?"), f"{size:.1f} MB")
-        table.add_row(*(Text(printable(cell)) for cell in (*cells, fact.get("root", "?"))))
-    console.print(table, soft_wrap=not console.is_terminal)
+    rows = [("repository", "model", "index", "root"), *map(_cells, lines)]
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for _ in rows[0]:
+        table.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        table.add_row(*map(Text, row), style=None if number else "bold")
+    if console.is_terminal:
+        console.print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        write_line("  ".join(cells).rstrip())
 
 
 def print_cleaned(console: Console, cleaned: Cleaned) -> None:
@@ -87,33 +97,44 @@ def print_cleaned(console: Console, cleaned: Cleaned) -> None:
         _line(console, f"removed the index of {name}")
     for name in cleaned.refs:
         _line(console, f"removed {name}")
-    _line(console, f"removed {cleaned.vectors:,} unused vectors")
+    _line(console, f"removed {_count(cleaned.vectors, 'unused vector')}")
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+    console.print(Text(one_line(text)), soft_wrap=True)
+
+
+def _cells(line: RepoLine) -> tuple[str, ...]:
+    size = f"{line.size_bytes / _MEGABYTE:.1f} MB"
+    return tuple(map(one_line, (line.name, line.model, size, line.problem or line.root)))
+
+
+def _part(selection: Selection) -> str:
+    """Which part of the repository is indexed, where it is not all of it."""
+    wanted = ", ".join(path.removeprefix("/") for path in selection.paths)
+    only = f" in {wanted}" if wanted else ""
+    return only + (f" without {', '.join(selection.excludes)}" if selection.excludes else "")
 
 
 def _ref_line(item: RefStatus) -> str:
     commit = f" at {item.ref.commit[:12]}" if item.ref.commit else ""
     change = item.change
-    if change.problem:
-        state = change.problem
-    elif change.is_stale:
-        state = f"{len(change.changed):,} files changed, {len(change.gone):,} gone since"
-    else:
-        state = "up to date"
+    state = change.describe() if change.is_stale else "up to date"
     age = _age(item.ref.indexed_at)
-    return f"{item.ref.name}{commit}: {item.files:,} files, indexed {age}; {state}"
+    files = _count(item.files, "file")
+    return f"{item.ref.name}{commit}: {files}, indexed {age}; {state}"
 
 
 def _age(moment: float) -> str:
     seconds = max(0.0, time.time() - moment)
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{_count(int(seconds // size), unit)} ago"
     return "just now"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _tally(counts: Mapping[str, int]) -> str:
@@ -146,6 +167,7 @@ def _status_record(status: RepoStatus) -> dict[str, object]:
                 "changed": len(item.change.changed),
                 "gone": len(item.change.gone),
                 "stale": item.change.is_stale,
+                "problem": item.change.problem,
             }
             for item in status.refs
         ],

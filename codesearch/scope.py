@@ -124,11 +124,12 @@ def _indexed_at(home: IndexHome, path: Path) -> RepoFolder | None:
 
 
 def _not_indexed(home: IndexHome, repo: str) -> IndexNotFound:
-    path = Path(repo).expanduser()
     known = ", ".join(sorted(filter(None, _names(home).values()))) or "none"
-    place = path.resolve() if path.is_dir() else "PATH"
-    name = path.resolve() if path.is_dir() else repr(repo)
-    return IndexNotFound(f"{name} is not indexed (indexed: {known})", f"run `codesearch index {place}`")
+    path = Path(repo).expanduser()
+    name, place = (path.resolve(),) * 2 if path.is_dir() else (repr(repo), "PATH")
+    return IndexNotFound(
+        f"{name} is not indexed (indexed: {known})", f"run `codesearch index {place}`"
+    )
 
 
 def _names(home: IndexHome) -> dict[RepoFolder, str]:

@@ -9,6 +9,8 @@ from indexer.words import query_words, words
 
 # A word in a line counts where it starts like the query's word: `parses` for `parse`.
 _STEM = 5
+# With a context of so many lines, this many best lines are shown.
+BEST_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,14 @@ class Passage:
         return self.start_line + len(self.lines) - 1
 
 
+def split_lines(text: str) -> tuple[str, ...]:
+    """All lines of a text, without line ends."""
+    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+
+
 def chunk_lines(text: str, start_line: int, end_line: int) -> tuple[str, ...]:
     """Lines of a file's text, without line ends."""
-    lines = text.split("\n")[start_line - 1 : end_line]
-    return tuple(line.removesuffix("\r") for line in lines)
+    return split_lines(text)[start_line - 1 : end_line]
 
 
 def line_scores(lines: Sequence[str], query: str) -> list[float]:
@@ -63,6 +69,24 @@ def best_passages(
     if len(chosen) <= 2:  # nothing fits: the beginning says most
         chosen = set(range(max_lines))
     return _passages(lines, start_line, sorted(chosen))
+
+
+def passages_around(lines: Sequence[str], unit: range, query: str, context: int) -> list[Passage]:
+    """The best lines of a unit with `context` lines around each, also beyond the unit's borders.
+
+    Args:
+        lines: the whole file.
+        unit: positions of the unit's lines in the file.
+        query: what was asked.
+        context: lines before and after each best line.
+    """
+    scores = line_scores([lines[i] for i in unit], query)
+    ranked = sorted(range(len(unit)), key=lambda i: (-scores[i], i))
+    fitting = [i for i in ranked[:BEST_LINES] if scores[i] > 0] or ranked[:1]
+    chosen: set[int] = set()
+    for position in (unit[i] for i in fitting):
+        chosen.update(range(max(0, position - context), min(len(lines), position + context + 1)))
+    return _passages(lines, 1, sorted(chosen))
 
 
 def _passages(lines: Sequence[str], start_line: int, chosen: Sequence[int]) -> list[Passage]:

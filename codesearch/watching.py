@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from codesearch.console import one_line
+
 
 class ProgressBars:
     """Shows the stages of a run; without a terminal it prints a line per stage."""
@@ -58,7 +60,7 @@ class ProgressBars:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(stage, total=total or None, unit=unit)
         if not self._quiet and not self._console.is_terminal and total:
-            self._console.print(f"{stage} {total:,} {unit}", highlight=False, markup=False)
+            self._console.print(Text(f"{stage} {total:,} {unit}"))
 
     def advance(self, amount: int) -> None:
         """Move the bar."""
@@ -68,7 +70,7 @@ class ProgressBars:
     def say(self, message: str) -> None:
         """Print a line above the bar."""
         if not self._quiet:
-            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(Text(one_line(message)), soft_wrap=True)
 
 
 class _AmountColumn(ProgressColumn):

@@ -8,30 +8,35 @@ list. A run that is killed anywhere loses at most one batch; the next one goes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexDamaged
-from indexer.prepare import PreparedFile, SourceFile, prepare_files
+from indexer.prepare import SourceFile, prepare_files
 from indexer.progress import SILENCE, Progress
 from indexer.sources.repository import Repository
 from indexer.sources.walk import BlobReader, Listing, Selection, Stamp, list_files
 from indexer.storage.binding import check_binding, facts_of
 from indexer.storage.failures import storage_failures
-from indexer.storage.faiss_cache import sync
+from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing
 from indexer.storage.reader import Reader
-from indexer.storage.store import Store
 from indexer.storage.vectors import VectorStore
 from models.batching import batches
 from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput
+
+if TYPE_CHECKING:
+    from indexer.storage.store import Store
 
 # Files whose chunks are stored in one transaction: what a kill while preparing can lose.
 _FILES_PER_COMMIT = 64
@@ -51,175 +56,145 @@ class IndexReport:
     ref: str
     commit: str | None
     files: int  # in the ref, with chunks or without
-    new_files: int  # file versions that were read
-    encoded_chunks: int  # vectors that were made
-    encoded_tokens: int
-    unreadable: tuple[str, ...]  # paths that were listed but could not be read
+    new_files: int = 0  # file versions that were read
+    encoded_chunks: int = 0  # vectors that were made
+    encoded_tokens: int = 0
+    unreadable: tuple[str, ...] = ()  # paths that were listed but could not be read
 
 
-def index_ref(
-    home: IndexHome,
-    repository: Repository,
-    ref: str | None,
-    selection: Selection,
-    checkpoint: Checkpoint,
-    load_encoder: Callable[[], BatchEncoder],
-    progress: Progress,
-    rebuild: bool = False,
-) -> IndexReport:
-    """Bring the index of one ref up to date.
+@dataclass(frozen=True, slots=True)
+class IndexBuild:
+    """One repository's index being brought up to date.
 
-    Args:
-        home: where indexes live.
-        repository: what is indexed.
-        ref: a branch, tag or commit; None is the working tree (HEAD of a bare repository).
-        selection: which paths take part; remembered for later refreshes.
-        checkpoint: the model; an index is bound to one.
-        load_encoder: called only when there is something to encode.
-        progress: is told how it goes.
-        rebuild: throw away the repository's index first.
-
-    Raises:
-        IndexMismatch: the index was made by another model or schema.
-        IndexDamaged: the index cannot be read.
-        RefNotFound: there is no such ref.
-        StorageError: the disk is full or not writable.
+    Attributes:
+        home: Where indexes live.
+        repository: What is indexed.
+        checkpoint: The model; an index is bound to one.
+        load_encoder: Called only when there is something to encode.
+        progress: Is told how it goes.
     """
-    folder = home.repo(repository.root)
-    folder.create()
-    with storage_failures(home.folder), writing(folder, progress):
-        if rebuild:
-            _discard(home, folder)
-        check_binding(folder, checkpoint)
-        listing = list_files(repository, ref, selection, _known_stamps(folder))
-        return update_index(
-            home, repository, listing, selection, checkpoint, load_encoder, progress
-        )
 
+    home: IndexHome
+    repository: Repository
+    checkpoint: Checkpoint
+    load_encoder: Callable[[], BatchEncoder]
+    progress: Progress = SILENCE
 
-def update_index(
-    home: IndexHome,
-    repository: Repository,
-    listing: Listing,
-    selection: Selection,
-    checkpoint: Checkpoint,
-    load_encoder: Callable[[], BatchEncoder],
-    progress: Progress = SILENCE,
-    max_encode_tokens: int | None = None,
-) -> IndexReport:
-    """Bring the index to a listing; the caller holds the repository's lock.
+    @property
+    def folder(self) -> RepoFolder:
+        """Where the index is."""
+        return self.home.repo(self.repository.root)
 
-    Args:
-        home: as for `index_ref`, like the other arguments that it shares.
-        repository: what is indexed.
-        listing: the files that the ref has now.
-        selection: what the listing was restricted to.
-        checkpoint: the model.
-        load_encoder: called only when there is something to encode.
-        progress: is told how it goes.
-        max_encode_tokens: leave everything unencoded for a later run where it is more than this.
-    """
-    folder = home.repo(repository.root)
-    with storage_failures(home.folder):
-        store, vectors = Store(folder.database), VectorStore(home.vectors)
-        try:
-            store.bind(facts_of(repository, checkpoint))
-            listing = _storable(listing)
-            new, unreadable = _add_new_files(
-                store, vectors, repository, listing, checkpoint, progress
-            )
-            store.set_ref(listing, selection)
-            chunks, tokens = encode_pending(
-                store, vectors, checkpoint, load_encoder, progress, max_encode_tokens
-            )
-            refresh_faiss(folder, store, vectors, checkpoint)
-        finally:
-            store.close()
-            vectors.close()
-    return IndexReport(
-        listing.ref, listing.commit, len(listing.files), new, chunks, tokens, unreadable
-    )
+    def run(self, ref: str | None, selection: Selection, rebuild: bool = False) -> IndexReport:
+        """Bring one ref up to date; waits for another process that writes the same index.
 
+        Args:
+            ref: a branch, tag or commit; None is the working tree (HEAD of a bare repository).
+            selection: which paths take part; remembered for later refreshes.
+            rebuild: throw away the repository's index first.
 
-def encode_pending(
-    store: Store,
-    vectors: VectorStore,
-    checkpoint: Checkpoint,
-    load_encoder: Callable[[], BatchEncoder],
-    progress: Progress,
-    max_tokens: int | None = None,
-) -> tuple[int, int]:
-    """Make the vectors that are missing; returns how many, and of how many tokens."""
-    waiting = store.pending()
-    done = vectors.known(waiting)
-    if done:  # another repository or a killed run made them
-        store.finish(list(done))
-    todo = {key: tokens for key, tokens in waiting.items() if key not in done}
-    if not todo or (max_tokens is not None and sum(todo.values()) > max_tokens):
-        return 0, 0
-    encoder = load_encoder()
-    keys, lengths = list(todo), list(todo.values())
-    progress.start("encoding", sum(lengths), "tokens")
-    for positions in batches(lengths, checkpoint.sasa.full_tokens):
-        batch = [keys[i] for i in positions]
-        vectors.put(batch, encoder.embed(store.inputs(batch)))
-        store.finish(batch)
-        progress.advance(sum(lengths[i] for i in positions))
-    return len(keys), sum(lengths)
+        Raises:
+            IndexMismatch: the index was made by another model or schema.
+            IndexDamaged: the index cannot be read.
+            RefNotFound: there is no such ref.
+            StorageError: the disk is full or not writable.
+        """
+        self.folder.create()
+        with storage_failures(self.home.folder), writing(self.folder, self.progress):
+            if rebuild:
+                _discard(self.home, self.folder)
+            check_binding(self.folder, self.checkpoint)
+            listing = list_files(self.repository, ref, selection, _known_stamps(self.folder))
+            if _is_current(self.folder, listing, selection, self.checkpoint.dimension):
+                return IndexReport(listing.ref, listing.commit, len(listing.files))
+            return self.update(listing, selection)
 
+    def update(
+        self, listing: Listing, selection: Selection, max_encode_tokens: int | None = None
+    ) -> IndexReport:
+        """Bring the index to a listing; the caller holds the repository's lock.
 
-def refresh_faiss(
-    folder: RepoFolder, store: Store, vectors: VectorStore, checkpoint: Checkpoint
-) -> None:
-    """Bring the FAISS file up to date with the store.
+        Args:
+            listing: the files that the ref has now.
+            selection: what the listing was restricted to.
+            max_encode_tokens: leave encoding to a later run where there is more than this.
+        """
+        from indexer.storage.store import Store  # imports the ORM, which a query has no need of
 
-    Chunks whose vector has gone (a deleted or damaged `vectors.db`) lose their file version, so
-    that the next run reads and encodes it anew.
-    """
-    _, lost = sync(folder.faiss, checkpoint.dimension, store.chunk_keys(), vectors)
-    if lost:
-        store.drop_files(store.files_of_chunks(lost))
-    store.mark_synced()
+        with storage_failures(self.home.folder):
+            store, vectors = Store(self.folder.database), VectorStore(self.home.vectors)
+            try:
+                store.bind(facts_of(self.repository, self.checkpoint))
+                listing = _storable(listing)
+                new, unreadable = self._add_new_files(store, vectors, listing)
+                store.set_ref(listing, selection)
+                chunks, tokens = self._encode_pending(store, vectors, max_encode_tokens)
+                lost = self._refresh_faiss(store, vectors)
+            finally:
+                store.close()
+                vectors.close()
+        if lost:
+            return self.update(listing, selection, max_encode_tokens)
+        files = len(listing.files)
+        return IndexReport(listing.ref, listing.commit, files, new, chunks, tokens, unreadable)
 
+    def _add_new_files(
+        self, store: Store, vectors: VectorStore, listing: Listing
+    ) -> tuple[int, tuple[str, ...]]:
+        """Read, prepare and store what the index lacks; how many, and what could not be read."""
+        known = store.file_ids()
+        new = {path: blob for path, blob in listing.files.items() if (path, blob) not in known}
+        if not new:
+            return 0, ()
+        unreadable: list[str] = []
+        self.progress.start("reading", len(new), "files")
+        with BlobReader(self.repository) as reader:
+            source = _read(reader, new, listing.ref, unreadable)
+            prepared, total = prepare_files(self.checkpoint, source), 0
+            while batch := list(islice(prepared, _FILES_PER_COMMIT)):
+                keys = {chunk.key for file in batch for chunk in file.chunks}
+                store.add_files(batch, vectors.known(keys))
+                total += len(batch)
+                self.progress.advance(len(batch))
+        for path in unreadable:
+            listing.files.pop(path)
+            listing.stamps.pop(path, None)
+            listing.skipped[path] = "unreadable"
+        return total, tuple(unreadable)
 
-def add_files(
-    store: Store,
-    vectors: VectorStore,
-    files: Iterable[PreparedFile],
-    progress: Progress,
-) -> int:
-    """Store prepared files in batches; returns how many."""
-    iterator, total = iter(files), 0
-    while batch := list(islice(iterator, _FILES_PER_COMMIT)):
-        keys = {chunk.key for file in batch for chunk in file.chunks}
-        store.add_files(batch, vectors.known(keys))
-        total += len(batch)
-        progress.advance(len(batch))
-    return total
+    def _encode_pending(
+        self, store: Store, vectors: VectorStore, max_tokens: int | None
+    ) -> tuple[int, int]:
+        """Make the vectors that are missing; returns how many, and of how many tokens."""
+        waiting = store.pending()
+        done = vectors.known(waiting)
+        if done:  # another repository or a killed run made them
+            store.finish(list(done))
+        todo = {key: tokens for key, tokens in waiting.items() if key not in done}
+        if not todo or (max_tokens is not None and sum(todo.values()) > max_tokens):
+            return 0, 0
+        encoder = self.load_encoder()
+        keys, lengths = list(todo), list(todo.values())
+        self.progress.start("encoding", sum(lengths), "tokens")
+        for positions in batches(lengths, self.checkpoint.sasa.full_tokens):
+            batch = [keys[i] for i in positions]
+            vectors.put(batch, encoder.embed(store.inputs(batch)))
+            store.finish(batch)
+            self.progress.advance(sum(lengths[i] for i in positions))
+        return len(keys), sum(lengths)
 
+    def _refresh_faiss(self, store: Store, vectors: VectorStore) -> bool:
+        """Bring the FAISS file up to date with the store; tells whether vectors were lost.
 
-def _add_new_files(
-    store: Store,
-    vectors: VectorStore,
-    repository: Repository,
-    listing: Listing,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> tuple[int, tuple[str, ...]]:
-    known = store.file_ids()
-    new = {path: blob for path, blob in listing.files.items() if (path, blob) not in known}
-    if not new:
-        return 0, ()
-    unreadable: list[str] = []
-    progress.start("reading", len(new), "files")
-    with BlobReader(repository) as reader:
-        source = _read(reader, new, listing.ref, unreadable)
-        total = add_files(store, vectors, prepare_files(checkpoint, source), progress)
-    for path in unreadable:
-        listing.files.pop(path)
-        listing.stamps.pop(path, None)
-        listing.skipped[path] = "unreadable"
-    return total, tuple(unreadable)
+        Chunks whose vector has gone (a deleted or damaged `vectors.db`) lose their file version,
+        to be read and encoded anew.
+        """
+        dimension = self.checkpoint.dimension
+        _, lost = sync(self.folder.faiss, dimension, store.chunk_keys(), vectors)
+        if lost:
+            store.drop_files(store.files_of_chunks(lost))
+        store.mark_synced()
+        return bool(lost)
 
 
 def _read(
@@ -235,11 +210,30 @@ def _read(
 def _known_stamps(folder: RepoFolder) -> dict[str, Stamp]:
     if not folder.exists:
         return {}
-    reader = Reader(folder)
-    try:
+    with closing(Reader(folder)) as reader:
         return reader.stamps() if reader.facts else {}
-    finally:
-        reader.close()
+
+
+def _is_current(
+    folder: RepoFolder, listing: Listing, selection: Selection, dimension: int
+) -> bool:
+    """Whether the index holds just this already, encoded and searchable: then all is done."""
+    if not folder.exists:
+        return False
+    with closing(Reader(folder)) as reader:
+        refs = {ref.name: ref for ref in reader.refs()} if reader.facts else {}
+        ref = refs.get(listing.ref)
+        return (
+            ref is not None
+            and (ref.commit, ref.selection) == (listing.commit, selection)
+            and ref.skipped == Counter(listing.skipped.values())
+            and reader.is_synced
+            and reader.pending_tokens()[0] == 0
+            and reader.files(ref.id) == listing.files
+            and ref.skipped == Counter(listing.skipped.values())
+            and (not listing.stamps or reader.stamps() == listing.stamps)
+            and VectorIndex.open(folder.faiss, dimension) is not None
+        )
 
 
 def _discard(home: IndexHome, folder: RepoFolder) -> None:

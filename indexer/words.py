@@ -13,6 +13,7 @@ _IDENTIFIER = re.compile(r"[^\W\d]\w*|\d+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 # Longer runs are encoded data rather than names.
 _LONGEST_IDENTIFIER = 64
+_STEM = 5
 
 # Words of a question that say nothing about code.
 STOP_WORDS = frozenset(
@@ -85,6 +86,11 @@ def query_words(text: str) -> list[str]:
     """
     every = list(dict.fromkeys(words(text).split()))
     return [word for word in every if word not in STOP_WORDS] or every
+
+
+def stem(word: str) -> str:
+    """What related words share: `parse`, `parser`, `parsing`; rough, and the same for all."""
+    return word.rstrip("s")[:_STEM]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from codesearch.answer import Searcher
-from codesearch.indexing import index_location
+from codesearch.indexing import Wish, index_location
 from codesearch.search import Filters, SearchResult
 from codesearch.watching import ProgressBars
 from indexer.prepare import Preparer
@@ -114,16 +114,8 @@ def indexed(
     start = time.perf_counter()
     selection = Selection() if root in ("", ".") else Selection((f"/{root.strip('/')}/",))
     with ProgressBars(Console(stderr=True)) as progress:
-        index_location(
-            home,
-            str(checkout),
-            None,
-            selection,
-            arguments.model,
-            arguments.device,
-            False,
-            progress,
-        )
+        wish = Wish(None, selection, arguments.model, arguments.device)
+        index_location(home, str(checkout), wish, progress)
     seconds = time.perf_counter() - start
     repository, _ = find_repository(checkout)
     searcher = Searcher(home)

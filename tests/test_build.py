@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import indexer.build
-from indexer.build import index_ref
+from indexer.build import IndexBuild
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
-from indexer.progress import SILENCE
 from indexer.sources.repository import find_repository
 from indexer.sources.walk import Selection
 from indexer.storage.faiss_cache import VectorIndex
@@ -58,16 +57,8 @@ def folder(tmp_path):
 def run(home, folder, checkpoint, ref=None, selection=None, rebuild=False, encoder=None):
     encoder = encoder or CountingEncoder()
     repository, _ = find_repository(folder)
-    report = index_ref(
-        home,
-        repository,
-        ref,
-        selection or Selection(),
-        checkpoint,
-        lambda: encoder,
-        SILENCE,
-        rebuild,
-    )
+    build = IndexBuild(home, repository, checkpoint, lambda: encoder)
+    report = build.run(ref, selection or Selection(), rebuild)
     return report, encoder
 
 
@@ -297,7 +288,6 @@ def test_a_lost_vector_database_is_made_again(home, folder, checkpoint):
     for file in home.folder.glob("vectors.db*"):
         file.unlink()
     home.repo(folder.resolve()).faiss.unlink()
-    run(home, folder, checkpoint)  # finds out, and forgets the files whose vectors are gone
     _, encoder = run(home, folder, checkpoint)
     assert encoder.inputs > 0
     assert content(home, folder) == before
@@ -308,6 +298,7 @@ def test_a_damaged_vector_database_says_so_and_rebuild_mends_it(home, folder, ch
     for file in home.folder.glob("vectors.db-*"):
         file.unlink()
     home.vectors.write_bytes(b"this is no database" * 500)
+    (folder / "new.py").write_text("def f():\n    return 1\n")
     with pytest.raises(IndexDamaged, match=r"vectors\.db is damaged"):
         run(home, folder, checkpoint)
     _, encoder = run(home, folder, checkpoint, rebuild=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codesearch.answer import Searcher
-from codesearch.indexing import index_location
+from codesearch.indexing import Wish, index_location
 from codesearch.search import Filters
 from indexer.errors import UsageError
 from indexer.progress import SILENCE
@@ -65,7 +65,7 @@ def test_load_settings(tmp_path):
 def searcher(tmp_path_factory):
     base = tmp_path_factory.mktemp("search")
     folder, home = make_repository(base / "repo", FILES), IndexHome(base / "home")
-    index_location(home, str(folder), None, Selection(), None, "cpu", False, SILENCE)
+    index_location(home, str(folder), Wish(device="cpu"), SILENCE)
     opened = Searcher(home)
     opened.add(home.repo(find_repository(folder)[0].root), None)
     yield opened

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
-from indexer.errors import IndexDamaged, IndexMismatch
+from indexer.errors import IndexMismatch
 from indexer.sources.repository import Repository
+from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
 from models.checkpoint import Checkpoint
 
 # Raise it when the tables, the chunker or the words change what is stored.
 SCHEMA_VERSION = 1
-REBUILD = "run `codesearch index --rebuild` to make it anew"
+REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
 
 
 def facts_of(repository: Repository, checkpoint: Checkpoint) -> dict[str, str]:
@@ -34,7 +36,7 @@ def read_facts(folder: RepoFolder) -> dict[str, str]:
     if not folder.exists:
         return {}
     try:
-        connection = sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)
+        connection = open_read_only(folder.database)
         try:
             return dict(connection.execute("SELECT key, value FROM meta"))
         finally:
@@ -42,9 +44,27 @@ def read_facts(folder: RepoFolder) -> dict[str, str]:
     except sqlite3.DatabaseError as error:
         if "no such table" in str(error):  # killed before its first commit
             return {}
-        raise IndexDamaged(
-            f"the index in {folder.folder} is damaged ({error})", REBUILD
-        ) from error
+        raise database_failure(folder.folder, error) from error
+
+
+def open_read_only(database: Path) -> sqlite3.Connection:
+    """Open a database for reading, also in a folder that cannot be written.
+
+    There SQLite cannot make the files that readers and a writer share; nobody writes, so it is
+    told that nothing changes.
+    """
+    connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if os.access(database.parent, os.W_OK):
+            raise
+        return sqlite3.connect(f"{database.as_uri()}?immutable=1", uri=True)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
 
 
 def check_schema(facts: dict[str, str], folder: Path) -> None:

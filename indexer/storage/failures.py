@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from indexer.errors import IndexDamaged, StorageError
+from indexer.errors import CodesearchError, IndexDamaged, StorageError
 
 _FULL = "database or disk is full"
 
@@ -31,10 +31,11 @@ def storage_failures(folder: Path) -> Iterator[None]:
         cause = getattr(error, "orig", error)  # SQLAlchemy wraps what sqlite3 raised
         if not isinstance(cause, sqlite3.DatabaseError):
             raise
-        raise _database_failure(folder, cause) from error
+        raise database_failure(folder, cause) from error
 
 
-def _database_failure(folder: Path, cause: sqlite3.DatabaseError) -> Exception:
+def database_failure(folder: Path, cause: sqlite3.DatabaseError) -> CodesearchError:
+    """What a fault of a database means to its user: full, not writable, locked or damaged."""
     message = str(cause)
     if _FULL in message:
         return _full(folder)
@@ -47,10 +48,9 @@ def _database_failure(folder: Path, cause: sqlite3.DatabaseError) -> Exception:
         return StorageError(
             f"the index in {folder} stays locked by another process", "try again when it is done"
         )
-    if isinstance(cause, sqlite3.OperationalError) and "disk I/O" not in message:
-        return cause
     return IndexDamaged(
-        f"the index in {folder} is damaged ({message})", "run `codesearch index --rebuild`"
+        f"the index in {folder} is damaged ({message})",
+        "run `codesearch index --rebuild` in the repository to make it anew",
     )
 
 

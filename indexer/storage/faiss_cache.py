@@ -5,6 +5,7 @@ The inner product of unit vectors is their cosine. Vectors are float16, as they 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,9 @@ class VectorIndex:
             faiss.write_index(self._index, str(temporary))
             os.replace(temporary, path)
         except RuntimeError as error:
-            raise OSError(f"cannot write {path}: {error}") from error
+            is_full = os.strerror(errno.ENOSPC) in str(error)
+            code = errno.ENOSPC if is_full else errno.EIO
+            raise OSError(code, f"cannot write {path}: {error}") from error
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -89,15 +92,20 @@ class VectorIndex:
 
 
 def sync(
-    path: Path, dimension: int, wanted: Mapping[int, bytes], store: VectorStore
+    path: Path,
+    dimension: int,
+    wanted: Mapping[int, bytes],
+    store: VectorStore,
+    save: bool = True,
 ) -> tuple[VectorIndex, list[int]]:
-    """Bring the FAISS file to hold exactly the wanted chunks' vectors, and save it.
+    """Bring the FAISS index to hold exactly the wanted chunks' vectors, and save it.
 
     Args:
         path: the FAISS file; made when missing or damaged.
         dimension: length of a vector.
         wanted: chunk id → content key.
         store: where the vectors come from.
+        save: write the file; False for a reader, who must not overwrite what a writer makes.
 
     Returns:
         The index, and the chunks whose vector is not in the store.
@@ -112,6 +120,6 @@ def sync(
     if found.any():
         rows = np.stack([vectors[wanted[int(i)]] for i in new[found]]).astype(np.float32)
         index.add(new[found], rows)
-    if len(gone) or found.any() or not path.exists():
+    if save and (len(gone) or found.any() or not path.exists()):
         index.save(path)
     return index, [int(i) for i in new[~found]]

@@ -58,8 +58,20 @@ class RepoFolder:
             ) from error
 
     def delete(self) -> None:
-        """Remove the whole index of the repository."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the whole index of the repository; the database goes first.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        try:
+            for name in ("index.db", "index.db-wal", "index.db-shm"):
+                (self.folder / name).unlink(missing_ok=True)
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise StorageError(
+                f"cannot remove the index in {self.folder}: {error.strerror}",
+                "check who owns that folder",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,11 @@ def writing(folder: RepoFolder, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def writing_if_free(folder: RepoFolder) -> Iterator[bool]:
-    """Hold the lock where nobody has it; tells whether it is held."""
+    """Hold the lock where nobody has it and it can be written; tells whether it is held."""
     lock = FileLock(folder.lock, mode=0o600)
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except OSError:  # also `Timeout`
         yield False
         return
     try:

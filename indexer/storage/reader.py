@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from indexer.errors import IndexDamaged, IndexNotFound
 from indexer.sources.disk import Stamp
 from indexer.sources.listing import Selection
-from indexer.storage.binding import REBUILD, check_schema, read_facts
+from indexer.storage.binding import REBUILD, check_schema, open_read_only, read_facts
+from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
 
 _BATCH = 500
@@ -83,7 +85,7 @@ class Reader:
         self.facts = read_facts(folder)
         check_schema(self.facts, folder.folder)
         with self._guard():
-            self._db = sqlite3.connect(f"{folder.database.as_uri()}?mode=ro", uri=True)
+            self._db = open_read_only(folder.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -115,6 +117,17 @@ class Reader:
             scope = Selection(tuple(chosen["paths"]), tuple(chosen["excludes"]))
             found.append(RefInfo(ref_id, name, commit, scope, json.loads(skipped), indexed_at))
         return found
+
+    def skipped(self, ref: RefInfo) -> dict[str, int]:
+        """Reason → files of a ref that were left out, unread or after a look."""
+        read = self._rows(
+            "SELECT skipped, count(*) FROM files JOIN ref_files ON file_id = id"
+            " WHERE ref_id = ? AND skipped IS NOT NULL GROUP BY skipped",
+            (ref.id,),
+        )
+        total = Counter(ref.skipped)
+        total.update(dict(read))
+        return dict(total.most_common())
 
     def stamps(self) -> dict[str, Stamp]:
         """The working tree's files as they were last hashed."""
@@ -195,7 +208,8 @@ class Reader:
     def text(self, file_id: int) -> str:
         """The text of a file version as it was indexed."""
         rows = list(self._rows("SELECT text FROM files WHERE id = ?", (file_id,)))
-        return zlib.decompress(rows[0][0]).decode("utf-8")
+        with self._guard():
+            return zlib.decompress(rows[0][0]).decode("utf-8")
 
     def vector_keys(self) -> dict[int, bytes]:
         """Chunk id → content key, of every chunk whose vector is not pending."""
@@ -248,10 +262,12 @@ class Reader:
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
+        folder = self.folder.folder
         try:
             yield
         except sqlite3.DatabaseError as error:
-            folder = self.folder.folder
+            raise database_failure(folder, error) from error
+        except zlib.error as error:
             raise IndexDamaged(f"the index in {folder} is damaged ({error})", REBUILD) from error
 
 

@@ -1,0 +1,123 @@
+"""`clean`: get rid of a repository's index, or of what is dead.
+
+Vectors are shared, so what is unused is known only while nobody writes: the locks of all indexes
+are held meanwhile. An index that is begun after that may miss a vector that went; its next run
+makes it anew, as after a loss of `vectors.db`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import CodesearchError, RefNotFound
+from indexer.progress import Progress
+from indexer.sources.listing import WORKING_TREE
+from indexer.sources.repository import find_repository, resolve_ref
+from indexer.storage.binding import read_facts
+from indexer.storage.failures import storage_failures
+from indexer.storage.home import IndexHome, RepoFolder
+from indexer.storage.locking import writing
+from indexer.storage.reader import Reader, RefInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What `clean` removed."""
+
+    repos: tuple[str, ...] = ()  # roots
+    refs: tuple[str, ...] = ()
+    vectors: int = 0
+
+
+def clean_all(home: IndexHome, progress: Progress) -> Cleaned:
+    """Remove the indexes of vanished repositories, vanished refs, and vectors nobody names."""
+    with _nobody_writing(home, progress):
+        gone = [folder for folder in home.repos() if not Path(_root(folder)).is_dir()]
+        names = tuple(_root(folder) for folder in gone)
+        for folder in gone:
+            folder.delete()
+        refs = [name for folder in home.repos() for name in _clean_refs(folder)]
+        return Cleaned(names, tuple(refs), _clean_vectors(home))
+
+
+def clean_repo(home: IndexHome, folder: RepoFolder, progress: Progress) -> Cleaned:
+    """Remove one repository's index, its clone if it was indexed by URL, and its own vectors."""
+    with _nobody_writing(home, progress):
+        root = Path(_root(folder))
+        folder.delete()
+        if root.is_relative_to(home.clones):
+            shutil.rmtree(root, ignore_errors=True)
+        return Cleaned((str(root),), (), _clean_vectors(home))
+
+
+@contextmanager
+def _nobody_writing(home: IndexHome, progress: Progress) -> Iterator[None]:
+    with storage_failures(home.folder), ExitStack() as locks:
+        for folder in home.repos():
+            locks.enter_context(writing(folder, progress))
+        yield
+
+
+def _clean_vectors(home: IndexHome) -> int:
+    """Delete vectors that no index names; returns how many.
+
+    Raises:
+        IndexDamaged: an index cannot be read, so nothing is known to be unused.
+    """
+    from indexer.storage.vectors import VectorStore
+
+    if not home.vectors.is_file():
+        return 0
+    used: set[bytes] = set()
+    for folder in home.repos():
+        reader = Reader(folder)
+        try:
+            used |= reader.all_keys()
+        finally:
+            reader.close()
+    store = VectorStore(home.vectors)
+    try:
+        return store.keep_only(used)
+    finally:
+        store.close()
+
+
+def _clean_refs(folder: RepoFolder) -> list[str]:
+    reader = Reader(folder)
+    try:
+        dead = [ref.name for ref in reader.refs() if _is_dead(reader, ref)]
+        name = reader.name
+    finally:
+        reader.close()
+    if dead:
+        from indexer.storage.store import Store
+
+        store = Store(folder.database)
+        try:
+            store.drop_refs(dead)
+        finally:
+            store.close()
+    return [f"{name}@{ref}" for ref in dead]
+
+
+def _is_dead(reader: Reader, ref: RefInfo) -> bool:
+    if ref.name == WORKING_TREE:
+        return False
+    try:
+        resolve_ref(find_repository(Path(reader.root))[0], ref.name)
+    except RefNotFound:
+        return True
+    except CodesearchError:  # a repository that git cannot open now may be repaired
+        return False
+    return False
+
+
+def _root(folder: RepoFolder) -> str:
+    try:
+        return read_facts(folder).get("root", str(folder.folder))
+    except CodesearchError:
+        return str(folder.folder)
