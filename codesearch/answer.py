@@ -42,14 +42,22 @@ class Answer:
     results: tuple[SearchResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """One ref of one index, ready to be searched."""
+
+    reader: Reader
+    ref: RefInfo
+    vectors: VectorIndex | None  # None: found by words alone
+    checkpoint: Checkpoint
+
+
 @dataclass(slots=True)
 class Searcher:
     """Open indexes that answer any number of queries."""
 
     home: IndexHome
-    readers: list[tuple[Reader, RefInfo, VectorIndex | None, Checkpoint]] = field(
-        default_factory=list
-    )
+    indexes: list[OpenIndex] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     is_stale: bool = False
     _encoders: dict[str, QueryEncoder] = field(default_factory=dict)
@@ -67,8 +75,8 @@ class Searcher:
         if not query.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
         targets = [
-            Target(reader, ref, vectors, self._embed(checkpoint, query))
-            for reader, ref, vectors, checkpoint in self.readers
+            Target(item.reader, item.ref, item.vectors, self._embed(item.checkpoint, query))
+            for item in self.indexes
         ]
         results = search(query, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -94,12 +102,12 @@ class Searcher:
         except BaseException:
             reader.close()
             raise
-        self.readers.append((reader, ref, vectors, checkpoint))
+        self.indexes.append(OpenIndex(reader, ref, vectors, checkpoint))
 
     def close(self) -> None:
         """Close all indexes."""
-        for reader, *_ in self.readers:
-            reader.close()
+        for item in self.indexes:
+            item.reader.close()
 
     def _refresh(self, reader: Reader, ref: RefInfo, checkpoint: Checkpoint) -> bool:
         """Take a small change in, note any other; tells whether the index was written."""

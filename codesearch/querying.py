@@ -106,7 +106,7 @@ def open_searcher(home: IndexHome, repo: str | None, ref: str | None, quiet: boo
             searcher.add(folder, ref)
         except (CodesearchError, CheckpointError) as error:
             faults.append(error)
-    if not searcher.readers:
+    if not searcher.indexes:
         raise faults[0]
     told = [fault for fault in faults if not isinstance(fault, RefNotFound)]
     _print_notes([*searcher.notes, *(f"{fault}; {fault.hint}" for fault in told)], quiet)

@@ -40,7 +40,7 @@ FOLDER_NAME = 0.1
 COHERENCE = 0.1
 COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
-# definition rather than a namesake. An identifier inside a longer question is a hint.
+# definition rather than a namesake. An identifier inside a longer query is a hint.
 EXACT_SYMBOL = 3.0
 EXACT_CASE = 0.1
 OWN_FILE = 0.3
@@ -63,7 +63,7 @@ _SEPARATOR = re.compile(r"::|->|#|\.")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryTerms:
     """A query as ranking sees it.
 
     Attributes:
@@ -85,14 +85,14 @@ class Question:
         return [symbol.rsplit(".", 1)[-1] for symbol in symbols]
 
 
-def read_question(text: str) -> Question:
+def read_terms(text: str) -> QueryTerms:
     """Find out what a query names; `Store::open`, `Store#open` and `Store.open` are one symbol."""
     tokens = [_SEPARATOR.sub(".", token) for token in _TOKEN.findall(text)]
     bare = text.strip().removesuffix("()").strip()
     is_symbol = len(tokens) == 1 and _SEPARATOR.sub(".", bare) == tokens[0]
     mentioned = () if is_symbol else tuple(token for token in tokens if _looks_like_code(token))
     stems = frozenset(stem(word) for word in query_words(text))
-    return Question(text, stems, tokens[0] if is_symbol else None, mentioned)
+    return QueryTerms(text, stems, tokens[0] if is_symbol else None, mentioned)
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -110,42 +110,42 @@ def fuse(vector_ranks: NDArray[np.int64], word_ranks: NDArray[np.int64]) -> NDAr
     return total / 2
 
 
-def standing(path: str, kind: str, question: Question) -> float:
+def standing(path: str, kind: str, terms: QueryTerms) -> float:
     """The factor of a chunk's score for what it is, unless the query asks for just that."""
     factor = WHOLE_FILE if kind == "file" else 1.0
-    if kind == "doc" and not _PROSE_WORDS.search(question.text):
+    if kind == "doc" and not _PROSE_WORDS.search(terms.text):
         factor *= PROSE
-    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(question.text):
+    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(terms.text):
         factor *= SECOND_HAND
     return factor
 
 
-def symbol_score(symbol: str, path: str, question: Question) -> float:
+def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     """What a chunk gains by its symbol: named by the query, or made of the query's words."""
     if not symbol:
         return 0.0
     name = symbol.rsplit(".", 1)[-1]
-    asked = question.symbol
+    asked = terms.symbol
     if asked is not None and _names(symbol, asked):
         own_file = PurePosixPath(path).stem.replace("_", "").lower() == _plain(name)
         exact_case = asked in (symbol, name)
         return EXACT_SYMBOL + EXACT_CASE * exact_case + OWN_FILE * own_file
-    if any(_names(symbol, mentioned) for mentioned in question.mentioned):
+    if any(_names(symbol, mentioned) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)
-    shared = len(set(parts) & question.stems)
-    return SYMBOL_WORDS * min(1.0, shared / ENOUGH_WORDS) * _share(parts, question.stems)
+    shared = len(set(parts) & terms.stems)
+    return SYMBOL_WORDS * min(1.0, shared / ENOUGH_WORDS) * _share(parts, terms.stems)
 
 
-def path_score(path: str, question: Question) -> float:
+def path_score(path: str, terms: QueryTerms) -> float:
     """What a file gains because its name or its folder's name is made of the query's words."""
     *folders, name = path.split("/")
     base = name.split(".")[0]
     if base in _FOLDER_FILES and folders:
         base = folders[-1]
     folder = folders[-1] if folders else ""
-    return FILE_NAME * _share(_stems(base), question.stems) + FOLDER_NAME * _share(
-        _stems(folder), question.stems
+    return FILE_NAME * _share(_stems(base), terms.stems) + FOLDER_NAME * _share(
+        _stems(folder), terms.stems
     )
 
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from codesearch.ranking import (
     POOL,
-    Question,
+    QueryTerms,
     file_score,
     fuse,
     path_score,
     ranks,
-    read_question,
+    read_terms,
     standing,
     symbol_score,
 )
@@ -87,27 +87,27 @@ def search(
         filters: what may be found.
         every_chunk: each chunk is a result of its own instead of each file.
     """
-    question = read_question(query)
-    hits = sorted(_hits(question, targets, filters), key=lambda hit: (-hit.score, *hit.place))
+    terms = read_terms(query)
+    hits = sorted(_hits(terms, targets, filters), key=lambda hit: (-hit.score, *hit.place))
     if every_chunk:
         return [SearchResult(hit.score, hit) for hit in hits]
     files: dict[tuple[int, str], list[Hit]] = {}
     for hit in hits:
         files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
-    results = [_file_result(group, question) for group in files.values()]
+    results = [_file_result(group, terms) for group in files.values()]
     return sorted(results, key=lambda result: (-result.score, *result.best.place))
 
 
-def _file_result(hits: Sequence[Hit], question: Question) -> SearchResult:
+def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     """One file's hits, best first, as a result: a unit in front rather than the file around it."""
-    score = file_score([hit.score for hit in hits]) + path_score(hits[0].chunk.path, question)
+    score = file_score([hit.score for hit in hits]) + path_score(hits[0].chunk.path, terms)
     front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
     more = tuple(hit for hit in hits if hit is not front)
     return SearchResult(score, front, more)
 
 
-def _hits(question: Question, targets: Sequence[Target], filters: Filters) -> list[Hit]:
-    found = [_candidates(target, question, filters) for target in targets]
+def _hits(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list[Hit]:
+    found = [_candidates(target, terms, filters) for target in targets]
     owners = np.repeat(np.arange(len(found)), [len(item.ids) for item in found])
     if not len(owners):
         return []
@@ -131,8 +131,8 @@ def _hits(question: Question, targets: Sequence[Target], filters: Filters) -> li
         chunk = rows[owner].get(chunk_id)
         if chunk is None:  # deleted by a writer since the candidates were taken
             continue
-        symbol = symbol_score(chunk.symbol, chunk.path, question)
-        factor = standing(chunk.path, chunk.kind, question)
+        symbol = symbol_score(chunk.symbol, chunk.path, terms)
+        factor = standing(chunk.path, chunk.kind, terms)
         total = score * factor + symbol
         if total > 0:
             found_by = (_known(cosine), _known(words), symbol, factor)
@@ -149,17 +149,17 @@ class _Candidates:
     bm25: NDArray[np.float64]
 
 
-def _candidates(target: Target, question: Question, filters: Filters) -> _Candidates:
+def _candidates(target: Target, terms: QueryTerms, filters: Filters) -> _Candidates:
     reader = target.reader
     allowed = reader.allowed(target.ref.id, filters.languages, filters.kinds, filters.paths)
     near, cosines = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if target.vectors is not None and target.query_vector is not None:
         near, cosines = target.vectors.search(target.query_vector, POOL, allowed)
-    worded, bm25 = reader.match_words(query_words(question.text))
+    worded, bm25 = reader.match_words(query_words(terms.text))
     inside = np.isin(worded, allowed)
     worded, bm25 = worded[inside], bm25[inside]
     best = np.lexsort((worded, -bm25))[:POOL]
-    named = np.array(reader.named(question.names), dtype=np.int64)
+    named = np.array(reader.named(terms.names), dtype=np.int64)
     named = named[np.isin(named, allowed)]
     ids = np.unique(np.concatenate([near, worded[best], named]))
     return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded[best], bm25[best]))

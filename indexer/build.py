@@ -9,7 +9,6 @@ list. A run that is killed anywhere loses at most one batch; the next one goes o
 from __future__ import annotations
 
 from collections import Counter
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace

@@ -7,7 +7,7 @@ than the settings ask for is extended by tiling, which leaves short inputs exact
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention import AttentionPath, register
+from models.attention import AttentionPath, AttentionPattern, register
 from models.checkpoint import Checkpoint, CheckpointError
 from models.inputs import EncoderInput, query_input
 from models.tokenizer import Tokenizer
@@ -59,10 +59,10 @@ class Encoder:
         self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None
     ) -> NDArray[np.float32]:
         """Encode one batch to unit vectors, (B, E); `path` None takes the fast one that fits."""
-        batch = collate(inputs, self.config.block_size, path).to(self.device)
+        batch = collate(inputs, self.config.block_size, path).arguments(self.device)
         with torch.inference_mode():
-            hidden = self.model(**batch.arguments()).last_hidden_state
-            vectors = F.normalize(mean_pool(hidden.float(), batch.key_mask), dim=-1)
+            hidden = self.model(**batch).last_hidden_state
+            vectors = F.normalize(mean_pool(hidden.float(), batch["attention_mask"]), dim=-1)
         rows: NDArray[np.float32] = vectors.cpu().numpy()
         return rows
 
@@ -117,30 +117,17 @@ class Batch:
     """Padded inputs: padding has id 0 and a False key mask, blocks of padding a count of 0."""
 
     input_ids: Tensor  # (B, L)
-    key_mask: Tensor  # (B, L) bool
-    block_index: Tensor  # (B, N, K) int32
-    block_count: Tensor  # (B, N) int32
-    block_size: int
+    pattern: AttentionPattern
     path: AttentionPath
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        return replace(
-            self,
-            input_ids=self.input_ids.to(device),
-            key_mask=self.key_mask.to(device),
-            block_index=self.block_index.to(device),
-            block_count=self.block_count.to(device),
-        )
-
-    def arguments(self) -> dict[str, Any]:
-        """The forward keyword arguments of a model whose attention is SASA."""
+    def arguments(self, device: torch.device) -> dict[str, Any]:
+        """The forward keyword arguments of a model on a device whose attention is SASA."""
         return {
-            "input_ids": self.input_ids,
-            "attention_mask": self.key_mask,
-            "block_index": self.block_index,
-            "block_count": self.block_count,
-            "block_size": self.block_size,
+            "input_ids": self.input_ids.to(device),
+            "attention_mask": self.pattern.key_mask.to(device),
+            "block_index": self.pattern.block_index.to(device),
+            "block_count": self.pattern.block_count.to(device),
+            "block_size": self.pattern.block_size,
             "attention_path": self.path,
         }
 
@@ -164,7 +151,7 @@ def collate(
         count[row, :rows] = torch.tensor(item.pattern.block_count)
     if path is None:
         path = "full" if all(item.pattern.covers_all_pairs for item in inputs) else "gather"
-    return Batch(ids, mask, index, count, block_size, path)
+    return Batch(ids, AttentionPattern(mask, index, count, block_size), path)
 
 
 def mean_pool(hidden: Tensor, key_mask: Tensor) -> Tensor:

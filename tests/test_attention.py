@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.attention import attend, token_mask
+from models.attention import attend
 from models.blocks import link_scores, select_blocks
 from models.config import SasaConfig
 from models.encoder import collate
@@ -45,11 +45,11 @@ def projections(batch: int, length: int) -> list[torch.Tensor]:
 )
 def test_gather_equals_dense_forward_and_backward(lengths):
     batch = collate([an_input(n, seed) for seed, n in enumerate(lengths)], CONFIG.block_size)
-    mask = batch.key_mask
+    mask = batch.pattern.key_mask
     results, gradients = [], []
     for path in ("dense", "gather"):
         query, key, value = projections(len(lengths), max(lengths))
-        out = attend(query, key, value, mask, batch.block_index, batch.block_count, 8, path)
+        out = attend(query, key, value, batch.pattern, path)
         real = out * mask[:, None, :, None]
         real.pow(2).sum().backward()
         results.append(real.detach())
@@ -62,7 +62,7 @@ def test_gather_equals_dense_forward_and_backward(lengths):
 
 def test_the_token_mask_never_lets_padding_be_seen():
     batch = collate([an_input(100), an_input(61)], CONFIG.block_size)
-    mask = token_mask(batch.key_mask, batch.block_index, batch.block_count, 8)
+    mask = batch.pattern.token_mask()
     assert not mask[1, 0, :, 61:].any()
     assert mask[1, 0, :61, :61].any(-1).all()
 
@@ -71,10 +71,9 @@ def test_full_equals_dense_where_the_blocks_cover_all_pairs():
     batch = collate([an_input(CONFIG.full_tokens), an_input(20)], CONFIG.block_size)
     assert batch.path == "full"
     query, key, value = projections(2, CONFIG.full_tokens)
-    arguments = (batch.key_mask, batch.block_index, batch.block_count, 8)
-    full = attend(query, key, value, *arguments, "full")
-    dense = attend(query, key, value, *arguments, "dense")
-    real = batch.key_mask[:, None, :, None]
+    full = attend(query, key, value, batch.pattern, "full")
+    dense = attend(query, key, value, batch.pattern, "dense")
+    real = batch.pattern.key_mask[:, None, :, None]
     assert torch.allclose(full * real, dense * real, atol=1e-12)
 
 
@@ -87,7 +86,6 @@ def test_a_far_token_is_out_of_sight_unless_it_is_linked():
     outs = []
     for tensor in (value, moved):
         batch = collate([blind], CONFIG.block_size)
-        arguments = (batch.key_mask, batch.block_index, batch.block_count, 8)
-        outs.append(attend(query, key, tensor, *arguments, "gather"))
+        outs.append(attend(query, key, tensor, batch.pattern, "gather"))
     changed = (outs[0] != outs[1]).any(-1).any(1)[0].reshape(-1, 8).any(1)
     assert changed.nonzero().flatten().tolist() == [0, 11, 12, 13, 23]

@@ -14,7 +14,7 @@ from codesearch.ranking import (
     fuse,
     path_score,
     ranks,
-    read_question,
+    read_terms,
     standing,
     symbol_score,
 )
@@ -44,44 +44,44 @@ def test_the_first_of_both_signals_scores_one_and_a_silent_signal_adds_nothing()
     ],
 )
 def test_a_query_names_a_symbol_or_mentions_one(query, symbol, mentioned):
-    question = read_question(query)
-    assert (question.symbol, question.mentioned) == (symbol, mentioned)
+    terms = read_terms(query)
+    assert (terms.symbol, terms.mentioned) == (symbol, mentioned)
 
 
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     best_of_the_rest = WHOLE_FILE + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME
     best_of_the_rest += COHERENCE * COHERENT_HITS * (WHOLE_FILE + SYMBOL_WORDS)
-    assert symbol_score("Store.OPEN", "a.py", read_question("open")) > best_of_the_rest
-    right_case = symbol_score("Store.open", "a.py", read_question("open"))
-    assert right_case > symbol_score("Store.OPEN", "a.py", read_question("open"))
-    assert symbol_score("Open", "open.rb", read_question("Open")) > right_case
-    assert symbol_score("reopen", "a.py", read_question("open")) == 0
+    assert symbol_score("Store.OPEN", "a.py", read_terms("open")) > best_of_the_rest
+    right_case = symbol_score("Store.open", "a.py", read_terms("open"))
+    assert right_case > symbol_score("Store.OPEN", "a.py", read_terms("open"))
+    assert symbol_score("Open", "open.rb", read_terms("Open")) > right_case
+    assert symbol_score("reopen", "a.py", read_terms("open")) == 0
 
 
 def test_a_symbol_of_the_querys_words_gains_with_the_share_that_fits():
-    question = read_question("how are json configs parsed")
-    whole = symbol_score("parse_config", "a.py", question)
+    terms = read_terms("how are json configs parsed")
+    whole = symbol_score("parse_config", "a.py", terms)
     assert whole == SYMBOL_WORDS
-    assert 0 < symbol_score("parse_xml_tree", "a.py", question) < whole
-    assert symbol_score("", "a.py", question) == 0
+    assert 0 < symbol_score("parse_xml_tree", "a.py", terms) < whole
+    assert symbol_score("", "a.py", terms) == 0
 
 
 def test_a_file_and_a_folder_gain_by_their_names():
-    question = read_question("routing of requests")
-    assert path_score("http/router.go", question) == 0
-    assert path_score("http/routing.go", question) == FILE_NAME
-    assert path_score("routing/index.ts", question) == FILE_NAME + FOLDER_NAME
-    assert path_score("routing/a.ts", question) == FOLDER_NAME
+    terms = read_terms("routing of requests")
+    assert path_score("http/router.go", terms) == 0
+    assert path_score("http/routing.go", terms) == FILE_NAME
+    assert path_score("routing/index.ts", terms) == FILE_NAME + FOLDER_NAME
+    assert path_score("routing/a.ts", terms) == FOLDER_NAME
 
 
 def test_tests_and_prose_stand_back_unless_they_are_asked_for():
-    plain, tests = read_question("parse json"), read_question("Tests of parse json")
+    plain, tests = read_terms("parse json"), read_terms("Tests of parse json")
     assert standing("src/app.py", "function", plain) == 1
     for path in ("tests/test_app.py", "app_test.go", "src/app.spec.ts", "examples/a.py"):
         assert standing(path, "function", plain) < 1
         assert standing(path, "function", tests) == 1
     assert standing("README.md", "doc", plain) < 1
-    assert standing("README.md", "doc", read_question("readme about json")) == 1
+    assert standing("README.md", "doc", read_terms("readme about json")) == 1
     for path in ("src/latest.py", "contest.py", "src/inspector.rb", "respect/a.py"):
         assert standing(path, "function", plain) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from codesearch.answer import Searcher
@@ -117,8 +119,7 @@ def test_filters_take_part_inside_the_search(searcher):
 
 
 def test_words_alone_find_what_vectors_have_not_reached(searcher):
-    reader, ref, _, checkpoint = searcher.readers[0]
-    blind = Searcher(searcher.home, [(reader, ref, None, checkpoint)])
+    blind = Searcher(searcher.home, [replace(searcher.indexes[0], vectors=None)])
     assert places(blind, "retry request attempts")[0] == ("app/net.py", "HttpClient.retry")
 
 
