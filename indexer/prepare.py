@@ -6,6 +6,7 @@ Pure and picklable, so that it runs in worker processes.
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -188,6 +189,7 @@ _worker: Preparer | None = None
 
 def _start_worker(folder: Path) -> None:
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the run, and says so
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _worker = Preparer(open_checkpoint(folder))
 

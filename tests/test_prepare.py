@@ -1,0 +1,112 @@
+"""A file becomes what is stored of it: whole units, cut only above the model's limit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.prepare import Preparer, SourceFile, prepare_files, split_chunk
+from indexer.syntax.chunks import Chunk
+from models.checkpoint import open_checkpoint
+from models.tokenizer import Tokenizer
+
+TOKENIZER = Tokenizer(open_checkpoint())
+
+
+@pytest.fixture(scope="module")
+def preparer(checkpoint):
+    return Preparer(checkpoint)
+
+
+def a_chunk(text: str, start_line: int = 1) -> Chunk:
+    borders = tuple(i + 1 for i, char in enumerate(text) if char == "\n" and i + 1 < len(text))
+    end_line = start_line + text.count("\n")
+    links = np.array([[0, len(text) - 1], [0, 3]], dtype=np.int32)
+    owned = ((start_line, end_line),)
+    return Chunk("function", "f", start_line, end_line, text, links, borders, owned)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("ab_(){}= é世", max_size=60), min_size=1, max_size=40))
+def test_parts_join_to_the_whole_and_fit_the_limit(lines):
+    text = "\n".join(lines) or "x"
+    chunk = a_chunk(text, start_line=7)
+    parts = list(split_chunk(chunk, TOKENIZER.tokenize([text])[0], max_tokens=40))
+    assert "".join(part.text for part in parts) == text
+    for part in parts:
+        assert len(TOKENIZER.tokenize([part.text])[0]) <= 40
+        assert chunk.start_line <= part.start_line <= part.end_line <= chunk.end_line
+        assert ((part.links >= 0) & (part.links < len(part.text))).all()
+
+
+def test_a_cut_is_at_a_line_where_one_fits():
+    text = "\n".join(f"    value_{i} = compute({i})" for i in range(60))
+    chunk = a_chunk(text, start_line=101)
+    parts = list(split_chunk(chunk, TOKENIZER.tokenize([text])[0], max_tokens=128))
+    assert len(parts) > 2
+    assert all(part.text.endswith("\n") for part in parts[:-1])
+    for part in parts:
+        first = text.count("\n", 0, text.index(part.text))
+        assert part.start_line == 101 + first
+        assert part.end_line - part.start_line == len(part.text.splitlines()) - 1
+
+
+def test_a_function_above_the_limit_is_encoded_in_parts(preparer, checkpoint):
+    body = "\n".join(f"    total_{i} = load(total_{i - 1}, {i})" for i in range(700))
+    source = SourceFile("long.py", "b" * 40, f"def long(total_0):\n{body}\n".encode())
+    prepared = preparer.prepare(source)
+    parts = [chunk for chunk in prepared.chunks if chunk.kind == "function"]
+    assert [part.part for part in parts] == list(range(1, len(parts) + 1))
+    assert len(parts) > 1
+    assert all(len(part.input) <= checkpoint.sasa.max_tokens for part in parts)
+    assert parts[0].start_line == 1
+    assert parts[-1].end_line == 701
+    assert not any(len(chunk.input) > checkpoint.sasa.max_tokens for chunk in prepared.chunks)
+
+
+def test_one_endless_word_is_cut_rather_than_refused(preparer, checkpoint):
+    text = "\n".join("x" * 90 + "+" + "9" * 90 for _ in range(100))
+    for chunk in preparer.prepare(SourceFile("data.txt", "b" * 40, text.encode())).chunks:
+        assert len(chunk.input) <= checkpoint.sasa.max_tokens
+
+
+def test_a_long_function_is_read_along_its_syntax(preparer):
+    body = "\n".join(f"    step_{i} = transform(step_{i // 2}, first)" for i in range(90))
+    source = SourceFile("a.py", "b" * 40, f"def run(first, step_0):\n{body}\n".encode())
+    function = next(c for c in preparer.prepare(source).chunks if c.kind == "function")
+    pattern = function.input.pattern.dense()
+    distance = np.abs(np.subtract.outer(np.arange(len(pattern)), np.arange(len(pattern))))
+    inner = (distance > 1)[1:-1, 1:-1] & pattern[1:-1, 1:-1]
+    assert len(pattern) > 8
+    assert inner.any()
+
+
+def test_the_same_text_has_one_key_wherever_it_is(preparer):
+    data = b"def f(x):\n    return x * 2\n\n\ndef g(x):\n    return x\n"
+    first = preparer.prepare(SourceFile("a.py", "1" * 40, data))
+    second = preparer.prepare(SourceFile("lib/b.py", "2" * 40, b"# moved\n\n" + data))
+    keys = [
+        {c.symbol: c.key for c in file.chunks if c.kind == "function"} for file in (first, second)
+    ]
+    assert keys[0] == keys[1]
+    assert keys[0]["f"] != keys[0]["g"]
+
+
+def test_what_is_left_out_says_why(preparer):
+    for data, reason in ((b"", "empty"), (b"a\0b" * 10, "binary")):
+        file = preparer.prepare(SourceFile("a.py", "b" * 40, data))
+        assert (file.skipped, file.chunks, file.text) == (reason, (), "")
+
+
+def test_workers_give_the_same_in_the_same_order(checkpoint, preparer):
+    files = [
+        SourceFile(f"m{i}.py", f"{i:040d}", f"def f{i}():\n    return {i}\n".encode())
+        for i in range(120)
+    ]
+    for file, expected in zip(
+        prepare_files(checkpoint, files), map(preparer.prepare, files), strict=True
+    ):
+        assert (file.path, file.text) == (expected.path, expected.text)
+        assert [chunk.key for chunk in file.chunks] == [chunk.key for chunk in expected.chunks]
