@@ -6,6 +6,7 @@ than the settings ask for is extended by tiling, which leaves short inputs exact
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+# Batches have hundreds of shapes, and oneDNN keeps buffers of each of the last 1,024: several GB.
+_CPU_KERNEL_CACHE = "16"
+
+
 def choose_device(name: str) -> torch.device:
     """`auto` takes a GPU where there is one; raises CheckpointError for one that is not there."""
     if name == "auto":
@@ -43,6 +48,7 @@ class Encoder:
     def __init__(
         self, checkpoint: Checkpoint, device: str = "auto", dtype: torch.dtype | None = None
     ) -> None:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_KERNEL_CACHE)
         self.config = checkpoint.sasa
         self.device = choose_device(device)
         self.dtype = _fast_dtype(self.device) if dtype is None else dtype
