@@ -60,6 +60,15 @@ def test_gather_equals_dense_forward_and_backward(lengths):
         assert torch.isfinite(gathered).all()
 
 
+def test_an_input_without_global_blocks_keeps_its_rows_beside_one_that_has_some():
+    plain = SasaConfig(8, window_blocks=3, global_blocks=0, top_k_blocks=4, max_tokens=512)
+    other = EncoderInput(an_input(200).ids, select_blocks(200, plain))
+    batch = collate([an_input(200), other], CONFIG.block_size)
+    tensors = projections(2, 200)
+    dense, gathered = (attend(*tensors, batch.pattern, path) for path in ("dense", "gather"))
+    assert torch.allclose(dense, gathered, atol=1e-12)
+
+
 def test_the_token_mask_never_lets_padding_be_seen():
     batch = collate([an_input(100), an_input(61)], CONFIG.block_size)
     mask = batch.pattern.token_mask()
