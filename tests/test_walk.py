@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import RefNotFound, RepositoryError
+from indexer.sources import commit_tree
 from indexer.sources import disk as disk_module
 from indexer.sources.disk import Disk, NotRegularFile
+from indexer.sources.git import GitFailed
 from indexer.sources.ignore import escape_glob
 from indexer.sources.repository import find_repository
 from indexer.sources.walk import (
@@ -442,3 +444,19 @@ def test_listing_changes_nothing_in_the_repository(tmp_path: Path) -> None:
     before = snapshot(root)
     listing(root), listing(root, "HEAD")
     assert snapshot(root) == before
+
+
+def test_a_ref_is_listed_where_git_cannot_tell_the_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_repository(tmp_path / "r", {"a.py": "x\n", "b.py": "y\n"})
+    read_git = commit_tree.read_git
+
+    def without_sizes(git_dir: Path, work_tree: Path | None, *arguments: str) -> bytes:
+        if "-l" in arguments:  # as git ends when a promisor remote cannot be asked
+            raise GitFailed("fatal: could not fetch")
+        return read_git(git_dir, work_tree, *arguments)
+
+    monkeypatch.setattr(commit_tree, "read_git", without_sizes)
+    listing = list_files(find_repository(root)[0], "main", Selection())
+    assert list(listing.files) == ["a.py", "b.py"]

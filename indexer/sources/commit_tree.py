@@ -56,9 +56,10 @@ def _entries(git_dir: Path, commit: str) -> Iterator[_Entry]:
     """The entries of the commit's tree in the order of their paths."""
     output = _ls_tree(git_dir, commit)
     for path, line in sorted(_fields(record) for record in output.split(b"\0") if record):
-        mode, _, object_id, size = line.split()
+        mode, _, object_id, *size = line.split()
         if is_safe_path(path):
-            yield _Entry(path, mode, object_id, int(size) if size.isdigit() else None)
+            known = bool(size) and size[0].isdigit()
+            yield _Entry(path, mode, object_id, int(size[0]) if known else None)
 
 
 def _ls_tree(git_dir: Path, commit: str) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
 from indexer.prepare import PreparedFile
@@ -167,11 +167,8 @@ class Store:
     def _add_chunks(self, session: Session, file_id: int, file: PreparedFile) -> None:
         if not file.chunks:
             return
-        first = (session.scalar(select(func.max(Chunk.id))) or 0) + 1
-        sequence = session.execute(
-            text("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
-        ).scalar()
-        first = max(first, (sequence or 0) + 1)
+        last = text("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+        first = (session.execute(last).scalar() or 0) + 1
         path = words(file.path)
         rows, texts = [], []
         for chunk_id, chunk in enumerate(file.chunks, first):
