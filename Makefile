@@ -5,6 +5,9 @@ BIN = $(VENV)/bin
 # CPU build of torch by default; `make install TORCH_INDEX=` takes the usual one, with CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= torch==2.13.0
+# What `bench` and `eval` read: benchmark data, and a checkout of each repository that it names.
+BENCHMARKS ?= data/bench
+CHECKOUTS ?= data/repo-search
 
 .PHONY: install search test lint format types bench eval clean
 
@@ -37,10 +40,11 @@ types: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/python scripts/measure_repos.py
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/measure_repos.py $(CHECKOUTS)
 
 eval: install
-	$(BIN)/python scripts/evaluate.py --help
+	$(BIN)/python scripts/evaluate.py repo-search $(BENCHMARKS)/repo-search --checkouts $(CHECKOUTS)
+	$(BIN)/python scripts/evaluate.py cosqa $(BENCHMARKS)/cosqa
 
 clean:
 	rm -rf $(VENV) .index build *.egg-info

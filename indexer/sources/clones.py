@@ -39,7 +39,7 @@ def place_of(url: str, clones: Path) -> Path:
     if match is None or match["host"].startswith("-"):
         raise RepositoryError(
             f"{_public(url)} is not a URL that can be cloned",
-            "Use https://, ssh://, git://, file:// or git@host:owner/name.",
+            "use https://, ssh://, git://, file:// or git@host:owner/name",
         )
     host = match["host"].rpartition("@")[2].lower().replace(":", "-") or "localhost"
     owner, _, name = match["path"].strip("/").rpartition("/")

@@ -34,7 +34,7 @@ def list_commit(repository: Repository, ref: str, selection: Selection, max_byte
     if repository.git_dir is None:
         raise RefNotFound(
             f"{repository.root} is not a git repository, so it has no ref {ref!r}",
-            "Leave out --ref to index the files of the folder.",
+            "leave out --ref to index the files of the folder",
         )
     listing = Listing(ref, resolve_ref(repository, ref))
     entries = [entry for entry in _entries(repository.git_dir, listing.commit or "")]
@@ -77,7 +77,7 @@ def _ls_tree(git_dir: Path, commit: str) -> bytes:
     except GitFailed as error:
         raise RepositoryError(
             f"git cannot list commit {commit[:12]} in {git_dir}: {error}",
-            "The clone is incomplete or damaged: run `git fsck` there, or `git fetch --refetch`.",
+            "the clone is incomplete or damaged: run `git fsck` there, or `git fetch --refetch`",
         ) from None
 
 

@@ -154,7 +154,7 @@ def _git_dir_in(root: Path) -> Path | None:
     if git_dir is None or not (git_dir / "HEAD").is_file():
         raise RepositoryError(
             f"{dot_git} is not a git repository",
-            "Repair it, or remove it to index the folder's files without git.",
+            "repair it, or remove it to index the folder's files without git",
         )
     return git_dir.resolve()
 
@@ -190,7 +190,7 @@ def _open(root: Path, git_dir: Path) -> Repository:
     except GitFailed as error:
         raise RepositoryError(
             f"{root} is a git repository that git cannot open: {error}",
-            "Run `git status` there to see why.",
+            "run `git status` there to see why",
         ) from None
     is_bare, object_format = answer.decode("ascii").split()
     return Repository(
