@@ -31,6 +31,11 @@ class EncoderInput:
         return digest.digest()
 
 
+def token_positions(tokens: Tokens, offsets: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The tokens that hold characters of the text; special tokens hold none."""
+    return np.searchsorted(tokens.starts[1:-1], offsets, side="right").astype(np.int32)
+
+
 def encoder_input(tokens: Tokens, links: NDArray[np.int32], config: SasaConfig) -> EncoderInput:
     """Turn tokens and related character offsets into an input.
 
@@ -44,8 +49,7 @@ def encoder_input(tokens: Tokens, links: NDArray[np.int32], config: SasaConfig) 
         raise ValueError(f"{length} tokens are more than the model's {config.max_tokens}")
     scores = None
     if len(links) and length > config.full_tokens:
-        positions = np.searchsorted(tokens.starts[1:-1], links, side="right").astype(np.int32)
-        scores = link_scores(positions, length, config.block_size)
+        scores = link_scores(token_positions(tokens, links), length, config.block_size)
     return EncoderInput(tokens.ids, select_blocks(length, config, scores))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from models.batching import batches
 from models.encoder import Encoder, extend_positions, load_model
-from models.inputs import EncoderInput, encoder_input
+from models.inputs import EncoderInput, encoder_input, query_input, token_positions
 from models.light_encoder import LightEncoder
 from models.tokenizer import Tokenizer, Tokens
 from tests.original_texts import TEXTS
@@ -125,6 +125,18 @@ def test_links_are_found_by_the_token_that_holds_their_character(checkpoint, tok
     blind = encoder_input(tokens, NO_LINKS, checkpoint.sasa)
     assert len(tokens) > checkpoint.sasa.full_tokens
     assert (item.pattern.dense() >= blind.pattern.dense()).all()
+
+
+def test_an_offset_belongs_to_the_token_that_starts_at_it_or_before(tokenizer):
+    tokens = tokenizer.tokenize(["alpha = beta"])[0]  # [CLS] alpha = beta [SEP]
+    offsets = np.array([0, 4, 6, 8, 11], dtype=np.int32)
+    assert token_positions(tokens, offsets).tolist() == [1, 1, 2, 3, 3]
+
+
+def test_a_text_above_the_limit_keeps_its_closing_token(tokenizer, checkpoint):
+    item = query_input(tokenizer, "word " * 600, 100, checkpoint.sasa)
+    assert len(item) == 100
+    assert item.ids[-1] == tokenizer.tokenize([""])[0].ids[-1]
 
 
 def test_batches_hold_every_input_once_within_the_budget():
