@@ -141,6 +141,16 @@ def test_a_clone_encodes_nothing_that_its_origin_has(home, folder, checkpoint, t
     assert encoder.inputs == 0
 
 
+def test_the_same_text_in_two_batches_of_files_is_encoded_once(
+    home, tmp_path, checkpoint, monkeypatch
+):
+    text = "def same(x):\n    return x\n"
+    folder = make_repository(tmp_path / "twins", {"a.py": text, "b.py": text})
+    monkeypatch.setattr(indexer.build, "_FILES_PER_COMMIT", 1)
+    report, encoder = run(home, folder, checkpoint)
+    assert (report.new_files, encoder.inputs) == (2, 1)
+
+
 def test_a_selection_is_what_gets_indexed(home, folder, checkpoint):
     report, _ = run(home, folder, checkpoint, selection=Selection(("app/",), ("*net*",)))
     assert report.files == 1

@@ -1,12 +1,16 @@
 """The encoder on its real weights: against the original model's attention, padding, NumPy."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from models.batching import batches
+from models.checkpoint import open_checkpoint
 from models.encoder import Encoder, extend_positions, load_model
 from models.inputs import EncoderInput, encoder_input, query_input, token_positions
 from models.light_encoder import LightEncoder
@@ -93,6 +97,20 @@ def test_the_light_encoder_equals_torch_for_short_and_long_inputs(checkpoint, en
         assert np.allclose(light.embed([item]), encoder.embed([item]), atol=1e-5)
     query = "where is the config file parsed"
     assert np.allclose(light.embed_query(query), encoder.embed_query(query), atol=1e-5)
+
+
+def test_a_checkpoint_with_fewer_positions_is_extended_alike(tmp_path, checkpoint, tokenizer):
+    folder = shutil.copytree(checkpoint.folder, tmp_path / "short")
+    weights = load_file(folder / "model.safetensors")
+    name = "embeddings.position_embeddings.weight"
+    weights[name] = np.ascontiguousarray(weights[name][:512])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 512}))
+    short = open_checkpoint(folder)
+    item = an_input(tokenizer, checkpoint, 900)
+    light, heavy = LightEncoder(short), Encoder(short, "cpu", torch.float32)
+    assert np.allclose(light.embed([item]), heavy.embed([item]), atol=1e-5)
 
 
 def test_a_query_beyond_the_limit_is_cut_not_refused(checkpoint):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,18 @@ def test_a_cut_is_at_a_line_where_one_fits():
         first = text.count("\n", 0, text.index(part.text))
         assert part.start_line == 101 + first
         assert part.end_line - part.start_line == len(part.text.splitlines()) - 1
+
+
+def test_a_part_keeps_the_links_between_its_own_places():
+    text = "\n".join(f"    value_{i} = compute({i})" for i in range(60))
+    far, near = text.index("value_50"), text.index("value_52")
+    chunk = replace(a_chunk(text), links=np.array([[far, near], [0, near]], dtype=np.int32))
+    parts = list(split_chunk(chunk, TOKENIZER.tokenize([text])[0], max_tokens=200))
+    kept = [(part, pair) for part in parts for pair in part.links.tolist()]
+    assert len(kept) == 1
+    part, (first, second) = kept[0]
+    assert part.text[first:].startswith("value_50")
+    assert part.text[second:].startswith("value_52")
 
 
 def test_a_function_above_the_limit_is_encoded_in_parts(preparer, checkpoint):
