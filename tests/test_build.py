@@ -15,7 +15,7 @@ import indexer.build
 from indexer.build import IndexBuild
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
 from indexer.sources.repository import find_repository
-from indexer.sources.walk import Selection
+from indexer.sources.walk import Selection, list_files
 from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.home import IndexHome
 from indexer.storage.reader import Reader
@@ -96,6 +96,26 @@ def test_a_second_run_reads_and_encodes_nothing(home, folder, checkpoint):
     assert first.encoded_chunks == encoder.inputs > 0
     second, encoder = run(home, folder, checkpoint)
     assert (second.new_files, second.encoded_chunks, encoder.inputs) == (0, 0, 0)
+
+
+def test_what_a_refresh_left_unencoded_is_encoded_by_the_next_run(home, folder, checkpoint):
+    repository, _ = find_repository(folder)
+    build = IndexBuild(home, repository, checkpoint, CountingEncoder)
+    build.folder.create()
+    report = build.update(list_files(repository, None, Selection()), Selection(), 1)
+    assert (report.new_files, report.encoded_chunks) == (3, 0)
+    _, encoder = run(home, folder, checkpoint)
+    assert encoder.inputs > 0
+    assert content(home, folder)["pending"] == (0, 0)
+
+
+def test_a_touched_file_is_hashed_once(home, folder, checkpoint):
+    run(home, folder, checkpoint)
+    os.utime(folder / "app/net.py", (1_000_000, 1_000_000))
+    run(home, folder, checkpoint)
+    reader = Reader(home.repo(folder.resolve()))
+    assert reader.stamps()["app/net.py"].mtime_ns == 1_000_000 * 10**9
+    reader.close()
 
 
 def test_only_changed_text_is_encoded_and_deleted_files_go(home, folder, checkpoint):

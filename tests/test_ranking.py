@@ -6,6 +6,7 @@ import pytest
 from codesearch.ranking import (
     COHERENCE,
     COHERENT_HITS,
+    ENOUGH_WORDS,
     FILE_NAME,
     FOLDER_NAME,
     SYMBOL_WORDS,
@@ -63,6 +64,7 @@ def test_a_symbol_of_the_querys_words_gains_with_the_share_that_fits():
     whole = symbol_score("parse_config", "a.py", terms)
     assert whole == SYMBOL_WORDS
     assert 0 < symbol_score("parse_xml_tree", "a.py", terms) < whole
+    assert symbol_score("config", "a.py", terms) == SYMBOL_WORDS / ENOUGH_WORDS
     assert symbol_score("", "a.py", terms) == 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from codesearch import search as search_module
 from codesearch.answer import Searcher
 from codesearch.indexing import Wish, index_location
 from codesearch.search import Filters
@@ -111,6 +113,8 @@ def test_asking_for_more_than_exists_returns_what_exists_in_the_same_order(searc
 def test_filters_take_part_inside_the_search(searcher):
     go = places(searcher, "read configuration", Filters(languages=("go",)))
     assert {path for path, _ in go} == {"app/colors.go"}
+    named = places(searcher, "Blend", Filters(languages=("python",)))
+    assert "app/colors.go" not in {path for path, _ in named}
     kinds = searcher.answer("settings", Filters(kinds=("class",)), 10).results
     assert [result.best.chunk.kind for result in kinds] == ["class"]
     only = Filters(paths=Selection(("tests/",)))
@@ -121,6 +125,12 @@ def test_filters_take_part_inside_the_search(searcher):
 def test_words_alone_find_what_vectors_have_not_reached(searcher):
     blind = Searcher(searcher.home, [replace(searcher.indexes[0], vectors=None)])
     assert places(blind, "retry request attempts")[0] == ("app/net.py", "HttpClient.retry")
+
+
+def test_ranks_beyond_the_pool_are_silent(monkeypatch):
+    monkeypatch.setattr(search_module, "POOL", 2)
+    scores = np.array([0.3, np.nan, 0.9, 0.5])
+    assert search_module._pool_ranks(scores).tolist() == [0, 0, 1, 2]
 
 
 def test_an_empty_query_is_refused(searcher):
