@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexer.words import query_words, words
+from indexer.words import query_words, stem, words
 
-# A word in a line counts where it starts like the query's word: `parses` for `parse`.
-_STEM = 5
 # With a context of so many lines, this many best lines are shown.
 BEST_LINES = 3
 
@@ -38,8 +36,8 @@ def chunk_lines(text: str, start_line: int, end_line: int) -> tuple[str, ...]:
 
 def line_scores(lines: Sequence[str], query: str) -> list[float]:
     """How well each line fits the query; rarer words of the chunk count more."""
-    wanted = {word[:_STEM] for word in query_words(query)}
-    found = [{word[:_STEM] for word in words(line).split()} & wanted for line in lines]
+    wanted = {stem(word) for word in query_words(query)}
+    found = [{stem(word) for word in words(line).split()} & wanted for line in lines]
     frequency = {word: sum(word in line for line in found) for word in wanted}
     return [sum(1.0 / frequency[word] for word in line) for line in found]
 
