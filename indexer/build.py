@@ -229,7 +229,6 @@ def _is_current(
             and reader.is_synced
             and reader.pending_tokens()[0] == 0
             and reader.files(ref.id) == listing.files
-            and ref.skipped == Counter(listing.skipped.values())
             and (not listing.stamps or reader.stamps() == listing.stamps)
             and VectorIndex.open(folder.faiss, dimension) is not None
         )

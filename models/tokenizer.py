@@ -45,13 +45,6 @@ class Tokenizer:
             for encoding, text in zip(encodings, texts, strict=True)
         ]
 
-    def special_ends(self) -> tuple[list[int], list[int]]:
-        """The special tokens put before and after a text."""
-        ids = self._tokenizer.encode("").ids
-        plain = self._tokenizer.encode("a")
-        first = plain.special_tokens_mask.index(0)
-        return ids[:first], ids[first:]
-
 
 def _tokens(ids: list[int], offsets: list[tuple[int, int]], length: int) -> Tokens:
     spans = np.array(offsets, dtype=np.int32).reshape(-1, 2)
