@@ -1,31 +1,23 @@
-"""The encoder in torch: a transformers BERT whose attention is SASA, mean-pooled and normalised.
-
-Weights load through transformers, so that any folder of the family works; a position table shorter
-than the settings ask for is extended by tiling, which leaves short inputs exactly as they were.
-"""
+"""The encoder in torch: a transformers model whose attention is SASA, mean-pooled, normalised."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention import AttentionPath, AttentionPattern, register
+from models.architecture import load_model
+from models.attention import AttentionPath, AttentionPattern
 from models.checkpoint import Checkpoint, CheckpointError
 from models.inputs import EncoderInput, query_input
 from models.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 
 # Batches have hundreds of shapes, and oneDNN keeps buffers of each of the last 1,024: several GB.
 _CPU_KERNEL_CACHE = "16"
@@ -71,51 +63,6 @@ class Encoder:
             vectors = F.normalize(mean_pool(hidden.float(), batch["attention_mask"]), dim=-1)
         rows: NDArray[np.float32] = vectors.cpu().numpy()
         return rows
-
-
-def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
-    """The transformers model with SASA attention and enough positions, in float32.
-
-    Raises:
-        CheckpointError: the weights do not fit the configuration.
-    """
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    register()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        model: PreTrainedModel = AutoModel.from_pretrained(
-            checkpoint.folder,
-            attn_implementation="sasa",
-            add_pooling_layer=False,
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(
-            f"weights in {checkpoint.folder} cannot be loaded: {reason}",
-            "restore or re-save the model",
-        ) from error
-    extend_positions(model, checkpoint.sasa.max_tokens)
-    return model
-
-
-def extend_positions(model: PreTrainedModel, max_tokens: int) -> None:
-    """Tile a learned position table up to `max_tokens` rows, in place."""
-    embeddings: Any = model.embeddings
-    table = embeddings.position_embeddings.weight.data
-    if len(table) >= max_tokens:
-        return
-    tiled = table.repeat(-(-max_tokens // len(table)), 1)[:max_tokens].clone()
-    embeddings.position_embeddings = nn.Embedding.from_pretrained(tiled, freeze=False)
-    positions = torch.arange(max_tokens)[None]
-    embeddings.register_buffer("position_ids", positions, persistent=False)
-    embeddings.register_buffer("token_type_ids", torch.zeros_like(positions), persistent=False)
-    model.config.max_position_embeddings = max_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ import shutil
 
 import pytest
 
+from models.architecture import load_model
 from models.checkpoint import (
     PRETRAINED,
     CheckpointError,
     compute_fingerprint,
     open_checkpoint,
 )
-from models.encoder import choose_device, load_model
+from models.encoder import choose_device
 from models.tokenizer import Tokenizer
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from models.architecture import extend_positions, load_model
 from models.batching import batches
 from models.checkpoint import open_checkpoint
-from models.encoder import Encoder, extend_positions, load_model
+from models.encoder import Encoder
 from models.inputs import EncoderInput, encoder_input, query_input, token_positions
 from models.light_encoder import LightEncoder
 from models.tokenizer import Tokenizer, Tokens
