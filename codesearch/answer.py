@@ -154,8 +154,22 @@ class Searcher:
 
     def _embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         if checkpoint.fingerprint not in self._encoders:
-            self._encoders[checkpoint.fingerprint] = _query_encoder(checkpoint)
+            self._encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
         return self._encoders[checkpoint.fingerprint].embed_query(query)
+
+    def _query_encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
+        """The light encoder where it knows the architecture, else torch."""
+        if checkpoint.is_bert:
+            from models.light_encoder import LightEncoder
+
+            return LightEncoder(checkpoint)
+        started = time.perf_counter()
+        from models.encoder import Encoder
+
+        encoder = Encoder(checkpoint)
+        seconds = time.perf_counter() - started
+        self.notes.append(f"loading {checkpoint.name} in torch took {seconds:.1f} s")
+        return encoder
 
 
 def _checkpoint_of(reader: Reader) -> Checkpoint:
@@ -180,14 +194,3 @@ def _checkpoint_of(reader: Reader) -> Checkpoint:
             rebuild,
         )
     return checkpoint
-
-
-def _query_encoder(checkpoint: Checkpoint) -> QueryEncoder:
-    """The light encoder where it knows the architecture, else torch."""
-    if checkpoint.is_bert:
-        from models.light_encoder import LightEncoder
-
-        return LightEncoder(checkpoint)
-    from models.encoder import Encoder
-
-    return Encoder(checkpoint)

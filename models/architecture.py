@@ -19,47 +19,70 @@ from models.checkpoint import Checkpoint, CheckpointError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_FAULTS = (OSError, RuntimeError, ValueError, KeyError, SafetensorError)
+
 
 def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The transformers model with SASA attention and enough positions, in float32.
 
     Raises:
-        CheckpointError: the weights do not fit the configuration.
+        CheckpointError: the weights do not fit the configuration, or some are missing.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModel
     from transformers.utils import logging
 
     register()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    pooler = {"add_pooling_layer": False} if checkpoint.family.has_pooler else {}
+    model: PreTrainedModel
     try:
-        model: PreTrainedModel = AutoModel.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             checkpoint.folder,
             attn_implementation="sasa",
-            add_pooling_layer=False,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **pooler,
         )
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (*_FAULTS, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(
-            f"weights in {checkpoint.folder} cannot be loaded: {reason}",
-            "restore or re-save the model",
-        ) from error
-    extend_positions(model, checkpoint.sasa.max_tokens)
+        raise _unusable(checkpoint, f"cannot be loaded: {reason}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:  # transformers would fill them with random numbers
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise _unusable(checkpoint, f"lack {missing[0]}{more}")
+    if checkpoint.first_position is not None:
+        extend_positions(model, checkpoint.sasa.max_tokens, checkpoint.first_position)
     return model
 
 
-def extend_positions(model: PreTrainedModel, max_tokens: int) -> None:
-    """Tile a learned position table up to `max_tokens` rows, in place."""
+def extend_positions(model: PreTrainedModel, max_tokens: int, first_row: int = 0) -> None:
+    """Tile a learned position table up to `max_tokens` tokens, in place.
+
+    The rows before `first_row`, the row of the first token, belong to padding and are not tiled.
+    """
     embeddings: Any = model.embeddings
-    table = embeddings.position_embeddings.weight.data
-    if len(table) >= max_tokens:
+    table = embeddings.position_embeddings
+    rows = first_row + max_tokens
+    if len(table.weight) >= rows:
         return
-    tiled = table.repeat(-(-max_tokens // len(table)), 1)[:max_tokens].clone()
-    embeddings.position_embeddings = nn.Embedding.from_pretrained(tiled, freeze=False)
-    positions = torch.arange(max_tokens)[None]
+    padding, tokens = table.weight.data.tensor_split([first_row])
+    copies = -(-max_tokens // len(tokens))
+    tiled = torch.cat([padding, tokens.repeat(copies, 1)[:max_tokens]])
+    embeddings.position_embeddings = nn.Embedding.from_pretrained(
+        tiled, freeze=False, padding_idx=table.padding_idx
+    )
+    positions = torch.arange(rows)[None]
     embeddings.register_buffer("position_ids", positions, persistent=False)
     embeddings.register_buffer("token_type_ids", torch.zeros_like(positions), persistent=False)
-    model.config.max_position_embeddings = max_tokens
+    model.config.max_position_embeddings = rows
+
+
+def _unusable(checkpoint: Checkpoint, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"weights in {checkpoint.folder} {reason}", "restore or re-save the model"
+    )

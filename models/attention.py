@@ -1,51 +1,32 @@
-"""SASA attention: a dense reference that defines it, a gather path that is fast uncompiled.
+"""SASA attention: a dense reference that defines it, and the paths that compute it fast.
 
 `attend` takes the projected `query, key, value (B, H, L, D)`, the pattern of a batch, and an
 explicit path:
 
 - `dense`: masks the full score matrix; the definition of correct, forward and backward.
-- `gather`: collects for each block of queries the key blocks it attends to; O(L) memory.
 - `full`: every real token sees every real token; for patterns that cover all pairs.
+- `gather`: collects for each block of queries the key blocks it attends to (`models.gather`).
+- `flex`: compiled FlexAttention (`models.flex`); without dropout, on a CPU without gradients.
 
 Padding is never attended. What a padding query returns is finite and meaningless.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-AttentionPath = Literal["dense", "gather", "full"]
+from models.attention_pattern import AttentionPattern
+from models.blocks import select_blocks
+from models.config import SasaConfig
+from models.gather import gather_attention
 
-# Blocks of queries whose keys are gathered at a time on a CPU: their copies stay in its cache.
-_ROWS_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class AttentionPattern:
-    """Who attends to whom in a batch of padded inputs; N = ceil(L / block_size)."""
-
-    key_mask: Tensor  # (B, L) bool, True for real tokens
-    block_index: Tensor  # (B, N, K) int
-    block_count: Tensor  # (B, N) int; above K: the block attends to all, 0: a block of padding
-    block_size: int
-
-    def token_mask(self) -> Tensor:
-        """The pattern between tokens, (B, 1, L, L): True where a query may attend to a key."""
-        batch, blocks, width = self.block_index.shape
-        length, device = self.key_mask.shape[1], self.key_mask.device
-        used = torch.arange(width, device=device) < self.block_count[..., None]
-        items = torch.arange(batch, device=device)[:, None, None].expand_as(self.block_index)
-        rows = torch.arange(blocks, device=device)[None, :, None].expand_as(self.block_index)
-        mask = torch.zeros(batch, blocks, blocks, dtype=torch.bool, device=device)
-        mask[items[used], rows[used], self.block_index[used].long()] = True
-        mask |= (self.block_count > width)[..., None]
-        mask = mask.repeat_interleave(self.block_size, 1).repeat_interleave(self.block_size, 2)
-        return (mask[:, :length, :length] & self.key_mask[:, None, :])[:, None]
+AttentionPath = Literal["dense", "full", "gather", "flex"]
 
 
 def attend(
@@ -56,6 +37,7 @@ def attend(
     path: AttentionPath,
     scaling: float | None = None,
     dropout: float = 0.0,
+    block_mask: Any = None,
 ) -> Tensor:
     """Attend along a block pattern.
 
@@ -66,18 +48,40 @@ def attend(
         pattern: who attends to whom.
         path: which implementation runs.
         scaling: factor of the scores, 1/sqrt(D) where None.
-        dropout: probability of dropping an attention weight.
+        dropout: probability of dropping an attention weight; not with `flex`.
+        block_mask: the pattern as `models.flex` wants it, where several layers share it.
 
     Returns:
         (B, H, L, D)
     """
     if path == "full":
-        is_padded = not bool(pattern.key_mask.all())
-        mask = pattern.key_mask[:, None, None, :] if is_padded else None
-        return F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+        return _full(query, key, value, pattern.key_mask, pattern.reach, scaling, dropout)
     if path == "gather":
-        return _gather(query, key, value, pattern, scaling, dropout)
+        return gather_attention(query, key, value, pattern, scaling, dropout)
+    if path == "flex":
+        if dropout:
+            raise ValueError("compiled attention has no dropout: use gather")
+        from models.flex import flex_attention
+
+        return flex_attention(query, key, value, pattern, scaling, block_mask)
     return _dense(query, key, value, pattern.token_mask(), scaling, dropout)
+
+
+def _full(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_mask: Tensor,
+    reach: int | None,
+    scaling: float | None,
+    dropout: float,
+) -> Tensor:
+    mask = key_mask[:, None, None, :]
+    if reach is not None:
+        position = torch.arange(key_mask.shape[1], device=mask.device)
+        mask = mask & ((position[:, None] - position).abs() <= reach)
+        mask = mask | ~mask.any(-1, keepdim=True)  # padding out of reach of all: stay finite
+    return F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
 
 
 def _dense(
@@ -89,99 +93,6 @@ def _dense(
     return F.dropout(scores.softmax(-1), dropout) @ value
 
 
-def _gather(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    pattern: AttentionPattern,
-    scaling: float | None,
-    dropout: float,
-) -> Tensor:
-    """Every block of queries is a row of a batch whose keys are its blocks, side by side."""
-    batch, heads, length, dim = query.shape
-    picked = _picked_rows(pattern)  # (B * N, K)
-    visible = _visible_keys(pattern, picked)  # (B * N, 1, 1, K * S)
-    rows, keys, values = (_split(x, pattern.block_size) for x in (query, key, value))
-    step = len(rows) if query.is_cuda else _ROWS_AT_ONCE
-    parts = [
-        F.scaled_dot_product_attention(
-            rows[part].transpose(1, 2),
-            _collect(keys, picked[part]),
-            _collect(values, picked[part]),
-            visible[part],
-            dropout,
-            scale=scaling,
-        )
-        for part in (slice(start, start + step) for start in range(0, len(rows), step))
-    ]
-    out: Tensor = torch.cat(parts).unflatten(0, (batch, -1))  # (B, N, H, S, D)
-    is_global = pattern.block_count > pattern.block_index.shape[2]
-    if bool(is_global.any()):
-        out = _with_global_rows(out, query, key, value, pattern, is_global, scaling, dropout)
-    return out.transpose(1, 2).reshape(batch, heads, -1, dim)[:, :, :length]
-
-
-def _with_global_rows(
-    out: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    pattern: AttentionPattern,
-    is_global: Tensor,
-    scaling: float | None,
-    dropout: float,
-) -> Tensor:
-    """Replace the rows of global blocks in `out (B, N, H, S, D)`: they attend to everything.
-
-    The global blocks of each input are computed together, (B, G); one with fewer than another
-    fills its places with blocks of its own, which keep what they had.
-    """
-    batch, heads, _, dim = query.shape
-    most = int(is_global.sum(1).max())
-    chosen = is_global.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
-    items = torch.arange(batch, device=query.device)[:, None]
-    rows = _split(query, pattern.block_size).unflatten(0, (batch, -1))[items, chosen]
-    rows = rows.flatten(1, 2).transpose(1, 2)  # (B, H, G * S, D)
-    mask = pattern.key_mask[:, None, None, :]
-    wide = F.scaled_dot_product_attention(rows, key, value, mask, dropout, scale=scaling)
-    wide = wide.reshape(batch, heads, most, -1, dim).transpose(1, 2)
-    keep = is_global[items, chosen][..., None, None, None]
-    return out.index_put((items, chosen), torch.where(keep, wide, out[items, chosen]))
-
-
-def _picked_rows(pattern: AttentionPattern) -> Tensor:
-    """The block numbers of each row, counted through the whole batch, (B * N, K)."""
-    batch, blocks, _ = pattern.block_index.shape
-    offsets = torch.arange(batch, device=pattern.block_index.device)[:, None, None] * blocks
-    return (pattern.block_index + offsets).flatten(0, 1)
-
-
-def _visible_keys(pattern: AttentionPattern, picked: Tensor) -> Tensor:
-    """Which gathered keys are real and meant, (B * N, 1, 1, K * S)."""
-    rows, width = picked.shape
-    slots = torch.arange(width, device=picked.device) < pattern.block_count.reshape(rows, 1)
-    padding = -pattern.key_mask.shape[1] % pattern.block_size
-    tokens = F.pad(pattern.key_mask, (0, padding)).reshape(rows, pattern.block_size)
-    visible = (tokens[picked] & slots[..., None]).reshape(rows, 1, 1, -1)
-    # A block of padding sees something, so that its softmax stays finite.
-    return visible | ~visible.any(-1, keepdim=True)
-
-
-def _split(x: Tensor, block_size: int) -> Tensor:
-    """(B, H, L, D) as blocks in the projections' own layout, (B * N, S, H, D)."""
-    rows = F.pad(x.transpose(1, 2), (0, 0, 0, 0, 0, -x.shape[2] % block_size))
-    return rows.reshape(-1, block_size, *rows.shape[2:])
-
-
-def _collect(blocks: Tensor, picked: Tensor) -> Tensor:
-    """The picked blocks of each row side by side, (rows, H, K * S, D).
-
-    Whole blocks are copied as they lie: 9 times faster than a gather per head.
-    """
-    flat = blocks.flatten(1).index_select(0, picked.flatten())
-    return flat.reshape(len(picked), -1, *blocks.shape[2:]).transpose(1, 2)
-
-
 def sasa_attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -190,24 +101,51 @@ def sasa_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
     **arguments: Any,
 ) -> tuple[Tensor, None]:
     """`attend` as a transformers attention function; returns (B, L, H, D) and no weights.
 
-    The pattern arrives as forward keyword arguments of the model: `block_index`, `block_count`,
-    `block_size` and `attention_path`.
+    The pattern arrives as forward keyword arguments of the model: `block_index (B, N, K)`,
+    `block_count (B, N)`, `block_size`, and which `attention_path` runs. A model called without
+    them attends along window and global blocks. `sliding_window` is what ModernBERT hands its
+    local layers: tokens that far apart, or further, do not attend to each other.
     """
     batch, _, length, _ = query.shape
     if attention_mask is None:
         attention_mask = torch.ones(batch, length, dtype=torch.bool, device=query.device)
-    pattern = AttentionPattern(
-        attention_mask,
-        arguments["block_index"],
-        arguments["block_count"],
-        arguments["block_size"],
-    )
-    out = attend(query, key, value, pattern, arguments["attention_path"], scaling, dropout)
+    reach = None if sliding_window is None else sliding_window - 1
+    path = arguments.get("attention_path", "gather")
+    if path == "full":
+        out = _full(query, key, value, attention_mask, reach, scaling, dropout)
+    else:
+        pattern = _pattern_of(attention_mask, reach, arguments)
+        block_mask = arguments.get("block_mask") if reach is None else None
+        out = attend(query, key, value, pattern, path, scaling, dropout, block_mask)
     return out.transpose(1, 2).contiguous(), None
+
+
+def _pattern_of(
+    key_mask: Tensor, reach: int | None, arguments: Mapping[str, Any]
+) -> AttentionPattern:
+    """The pattern that a caller handed to the model's forward; window and global without one."""
+    if "block_index" in arguments:
+        size = arguments.get("block_size", SasaConfig().block_size)
+        return AttentionPattern(
+            key_mask, arguments["block_index"], arguments["block_count"], size, reach
+        )
+    warnings.warn(
+        "SASA attention without block_index and block_count: window and global blocks only",
+        stacklevel=3,
+    )
+    config = SasaConfig(pattern="longformer")
+    batch, length = key_mask.shape
+    plain = select_blocks(length, config)
+    index, count = (
+        torch.from_numpy(array).to(key_mask.device).expand(batch, *array.shape)
+        for array in (plain.block_index, plain.block_count)
+    )
+    return AttentionPattern(key_mask, index, count, config.block_size, reach)
 
 
 def key_padding_mask(

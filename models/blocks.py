@@ -2,9 +2,9 @@
 
 A pattern of one input is `block_index (N, K)` and `block_count (N,)`: block `i` attends to the
 blocks `block_index[i, :block_count[i]]`. A count above K says that the block is global and attends
-to every block. Source: SASA (Liu et al., SIGIR 2022), sections "sliding window", "global" and
-"AST-aware"; unlike the released code, the last global block is the last one with text, scores are
-means over the pairs of a block rather than sums, and ties go to the earlier block.
+to every block. Source: SASA (Liu et al., SIGIR 2022); unlike the released code, the last global
+block is the last one with text, and ties between scores go to the earlier block. Rows of the
+rivals (Longformer, BigBird, a plain window) are chosen in the same way from their parts.
 """
 
 from __future__ import annotations
@@ -46,40 +46,31 @@ class BlockPattern:
         return self.block_count.tobytes() + self.block_index.tobytes()
 
 
-def link_scores(links: NDArray[np.int32], length: int, block_size: int) -> NDArray[np.float32]:
-    """Pool related pairs of tokens to a symmetric score between blocks, (N, N).
-
-    Args:
-        links: (n, 2) token positions of related pairs; positions outside the input are ignored.
-        length: tokens of the input.
-        block_size: tokens of a block.
-
-    Returns:
-        For each pair of blocks the number of related pairs over the tokens that they hold, so that
-        a short last block is not at a disadvantage.
-    """
-    blocks = -(-length // block_size)
-    scores = np.zeros((blocks, blocks), dtype=np.float32)
-    inside = links[((links >= 0) & (links < length)).all(axis=1)] // block_size
-    np.add.at(scores, (inside[:, 0], inside[:, 1]), 1.0)
-    scores += scores.T
-    tokens = np.full(blocks, block_size, dtype=np.float32)
-    tokens[-1:] = length - block_size * (blocks - 1)
-    return scores / (tokens[:, None] + tokens[None, :])
-
-
 def select_blocks(
     length: int, config: SasaConfig, scores: NDArray[np.float32] | None = None
 ) -> BlockPattern:
     """Choose the blocks of every row: window, global, then the best scored of the rest.
 
     A row has room for `config.row_blocks`; where the window or the global blocks are cut off by
-    an edge or overlap, their room goes to scored blocks. A row whose room holds every block takes
-    them all, so that an input of up to `config.full_tokens` tokens has full attention.
+    an edge or overlap, their room goes to scored blocks. An input of up to `config.full_tokens`
+    tokens has full attention.
+
+    Args:
+        length: tokens of the input.
+        config: the pattern's parts and sizes.
+        scores: (N, N), how much blocks have to do with each other (`models.scores`); a row takes
+            only blocks that score above 0.
     """
     blocks = config.block_count(length)
     width = min(blocks, config.row_blocks)
-    allowed = window_mask(blocks, config) | global_mask(blocks, config)
+    if length <= config.full_tokens:
+        return BlockPattern(
+            np.tile(np.arange(width, dtype=np.int32), (blocks, 1)),
+            np.full(blocks, blocks, dtype=np.int32),
+        )
+    allowed = window_mask(blocks, config)
+    if config.uses("global"):
+        allowed |= global_mask(blocks, config)
     index = np.zeros((blocks, width), dtype=np.int32)
     count = np.zeros(blocks, dtype=np.int32)
     for row in range(blocks):
@@ -109,8 +100,6 @@ def _fill_row(
     allowed: NDArray[np.bool_], scores: NDArray[np.float32] | None, width: int
 ) -> NDArray[np.intp]:
     """The blocks of one row, ascending."""
-    if allowed.all() or len(allowed) <= width:
-        return np.arange(len(allowed))
     fixed = np.flatnonzero(allowed)
     if scores is None or len(fixed) >= width:
         return fixed

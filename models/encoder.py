@@ -1,10 +1,11 @@
-"""The encoder in torch: a transformers model whose attention is SASA, mean-pooled, normalised."""
+"""The encoder in torch: a transformers model whose attention is SASA, pooled and normalised."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.architecture import load_model
-from models.attention import AttentionPath, AttentionPattern
-from models.checkpoint import Checkpoint, CheckpointError
+from models.attention import AttentionPath
+from models.attention_pattern import AttentionPattern
+from models.checkpoint import Checkpoint, CheckpointError, Pooling
+from models.flex import block_mask_of
 from models.inputs import EncoderInput, query_input
+from models.packed_linear import pack_linears
+from models.paths import rule_for
 from models.tokenizer import Tokenizer
 
 # Batches have hundreds of shapes, and oneDNN keeps buffers of each of the last 1,024: several GB.
@@ -42,10 +47,15 @@ class Encoder:
     ) -> None:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_KERNEL_CACHE)
         self.config = checkpoint.sasa
+        self._pad_id = checkpoint.pad_id
+        self._pooling = checkpoint.pooling
         self.device = choose_device(device)
         self.dtype = _fast_dtype(self.device) if dtype is None else dtype
         model: nn.Module = load_model(checkpoint)
         self.model = model.to(self.device, self.dtype).eval()
+        if self.device.type == "cpu":
+            pack_linears(self.model)
+        self.paths = rule_for(self.device)
         self._tokenizer = Tokenizer(checkpoint)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
@@ -56,18 +66,24 @@ class Encoder:
     def embed(
         self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None
     ) -> NDArray[np.float32]:
-        """Encode one batch to unit vectors, (B, E); `path` None takes the fast one that fits."""
-        batch = collate(inputs, self.config.block_size, path).arguments(self.device)
+        """Encode one batch to unit vectors, (B, E); `path` None leaves it to `paths`."""
+        started = perf_counter()
+        path = self.paths.choose(inputs) if path is None else path
+        batch = collate(inputs, self.config.block_size, path, self._pad_id)
+        vectors = self._encode(batch).cpu().numpy()
+        self.paths.record(path, sum(map(len, inputs)), perf_counter() - started)
+        return np.asarray(vectors)
+
+    def _encode(self, batch: Batch) -> Tensor:
         with torch.inference_mode():
-            hidden = self.model(**batch).last_hidden_state
-            vectors = F.normalize(mean_pool(hidden.float(), batch["attention_mask"]), dim=-1)
-        rows: NDArray[np.float32] = vectors.cpu().numpy()
-        return rows
+            hidden = self.model(**batch.arguments(self.device)).last_hidden_state
+            mask = batch.pattern.key_mask.to(self.device)
+            return F.normalize(pool(hidden.float(), mask, self._pooling), dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded inputs: padding has id 0 and a False key mask, blocks of padding a count of 0."""
+    """Padded inputs: padding has a False key mask, blocks of padding a count of 0."""
 
     input_ids: Tensor  # (B, L)
     pattern: AttentionPattern
@@ -75,40 +91,61 @@ class Batch:
 
     def arguments(self, device: torch.device) -> dict[str, Any]:
         """The forward keyword arguments of a model on a device whose attention is SASA."""
-        return {
+        arguments: dict[str, Any] = {
             "input_ids": self.input_ids.to(device),
             "attention_mask": self.pattern.key_mask.to(device),
-            "block_index": self.pattern.block_index.to(device),
-            "block_count": self.pattern.block_count.to(device),
-            "block_size": self.pattern.block_size,
             "attention_path": self.path,
         }
+        if self.path == "full":
+            return arguments
+        pattern = replace(
+            self.pattern,
+            key_mask=arguments["attention_mask"],
+            block_index=self.pattern.block_index.to(device),
+            block_count=self.pattern.block_count.to(device),
+        )
+        arguments |= {
+            "block_index": pattern.block_index,
+            "block_count": pattern.block_count,
+            "block_size": pattern.block_size,
+        }
+        if self.path == "flex":
+            arguments["block_mask"] = block_mask_of(pattern)
+        return arguments
 
 
 def collate(
-    inputs: Sequence[EncoderInput], block_size: int, path: AttentionPath | None = None
+    inputs: Sequence[EncoderInput], block_size: int, path: AttentionPath, pad_id: int = 0
 ) -> Batch:
-    """Pad inputs to one batch; `path` None is full attention where all patterns allow it."""
-    longest = max(len(item) for item in inputs)
+    """Pad inputs to one batch; for the sparse paths to whole blocks."""
+    lengths = np.array([len(item) for item in inputs])
+    blocks = -(-int(lengths.max()) // block_size)
+    longest = int(lengths.max()) if path == "full" else blocks * block_size
+    mask = np.arange(longest) < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate([item.ids for item in inputs])
     width = max(item.pattern.block_index.shape[1] for item in inputs)
-    blocks = -(-longest // block_size)
-    ids = torch.zeros(len(inputs), longest, dtype=torch.long)
-    mask = torch.zeros(len(inputs), longest, dtype=torch.bool)
-    index = torch.zeros(len(inputs), blocks, width, dtype=torch.int32)
-    count = torch.zeros(len(inputs), blocks, dtype=torch.int32)
+    index = np.zeros((len(inputs), blocks, width), dtype=np.int32)
+    count = np.zeros((len(inputs), blocks), dtype=np.int32)
     for row, item in enumerate(inputs):
         rows, columns = item.pattern.block_index.shape
-        ids[row, : len(item)] = torch.tensor(item.ids)
-        mask[row, : len(item)] = True
-        index[row, :rows, :columns] = torch.tensor(item.pattern.block_index)
-        count[row, :rows] = torch.tensor(item.pattern.block_count)
-    if path is None:
-        path = "full" if all(item.pattern.covers_all_pairs for item in inputs) else "gather"
-    return Batch(ids, AttentionPattern(mask, index, count, block_size), path)
+        index[row, :rows, :columns] = item.pattern.block_index
+        count[row, :rows] = item.pattern.block_count
+    key_mask, block_index, block_count = map(torch.from_numpy, (mask, index, count))
+    pattern = AttentionPattern(key_mask, block_index, block_count, block_size)
+    return Batch(torch.from_numpy(ids), pattern, path)
 
 
-def mean_pool(hidden: Tensor, key_mask: Tensor) -> Tensor:
-    """The mean of the real tokens of `hidden (B, L, E)`, (B, E)."""
+def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling) -> Tensor:
+    """One vector for each text, (B, E): the first token's or the mean of the real tokens'.
+
+    Args:
+        hidden: (B, L, E)
+        key_mask: (B, L), True for real tokens.
+        pooling: which of the two.
+    """
+    if pooling == "cls":
+        return hidden[:, 0]
     weights = key_mask[..., None].to(hidden.dtype)
     return (hidden * weights).sum(1) / weights.sum(1)
 

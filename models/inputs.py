@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blocks import BlockPattern, link_scores, select_blocks
+from models.blocks import BlockPattern, select_blocks
 from models.config import SasaConfig
+from models.prior import FrequencyPrior
+from models.scores import block_scores
 from models.tokenizer import Tokenizer, Tokens
 
 
@@ -36,20 +38,26 @@ def token_positions(tokens: Tokens, offsets: NDArray[np.int32]) -> NDArray[np.in
     return np.searchsorted(tokens.starts[1:-1], offsets, side="right").astype(np.int32)
 
 
-def encoder_input(tokens: Tokens, links: NDArray[np.int32], config: SasaConfig) -> EncoderInput:
+def encoder_input(
+    tokens: Tokens,
+    links: NDArray[np.int32],
+    config: SasaConfig,
+    prior: FrequencyPrior | None = None,
+) -> EncoderInput:
     """Turn tokens and related character offsets into an input.
 
     Args:
         tokens: at most `config.max_tokens` tokens.
         links: (n, 2) character offsets of related places in the text; may be empty.
-        config: the sizes of the pattern.
+        config: the parts and the sizes of the pattern.
+        prior: the checkpoint's frequency prior, if it has one.
     """
     length = len(tokens)
     if length > config.max_tokens:
         raise ValueError(f"{length} tokens are more than the model's {config.max_tokens}")
     scores = None
-    if len(links) and length > config.full_tokens:
-        scores = link_scores(token_positions(tokens, links), length, config.block_size)
+    if length > config.full_tokens:
+        scores = block_scores(tokens.ids, token_positions(tokens, links), config, prior)
     return EncoderInput(tokens.ids, select_blocks(length, config, scores))
 
 

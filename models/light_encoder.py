@@ -36,9 +36,9 @@ class LightEncoder:
         try:
             self._file = safe_open(path, framework="numpy")
             names = set(self._file.keys())
-            self._prefix = "bert." if "bert.embeddings.LayerNorm.weight" in names else ""
+            self._prefix = "bert." if any(name.startswith("bert.") for name in names) else ""
             self._weights = {
-                name: np.asarray(self._file.get_tensor(name), dtype=np.float32)
+                _today(name): np.asarray(self._file.get_tensor(name), dtype=np.float32)
                 for name in names
                 if name.startswith(f"{self._prefix}encoder.") or "embeddings.LayerNorm" in name
             }
@@ -105,6 +105,13 @@ class LightEncoder:
         scale = np.sqrt(np.square(centred).mean(-1, keepdims=True) + self._epsilon)
         weight = self._weights[f"{self._prefix}{name}.weight"]
         return np.asarray(centred / scale * weight + self._weights[f"{self._prefix}{name}.bias"])
+
+
+def _today(name: str) -> str:
+    """The name that a weight of an old checkpoint has today, as transformers maps it."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+        "LayerNorm.beta", "LayerNorm.bias"
+    )
 
 
 def _attend(query: Array, key: Array, value: Array, mask: NDArray[np.bool_] | None) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 from tokenizers import Tokenizer as FastTokenizer
 
 from models.checkpoint import Checkpoint, CheckpointError
@@ -36,20 +37,25 @@ class Tokenizer:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        if len(self._tokenizer.encode("").ids) < 2:
+            raise CheckpointError(
+                f"{path} puts no special tokens around a text", "restore or re-save the model"
+            )
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenize texts with special tokens; an empty text gives the special tokens alone."""
         encodings = self._tokenizer.encode_batch(list(texts))
         return [
-            _tokens(encoding.ids, encoding.offsets, len(text))
-            for encoding, text in zip(encodings, texts, strict=True)
+            _tokens(encoding, len(text)) for encoding, text in zip(encodings, texts, strict=True)
         ]
 
 
-def _tokens(ids: list[int], offsets: list[tuple[int, int]], length: int) -> Tokens:
-    spans = np.array(offsets, dtype=np.int32).reshape(-1, 2)
-    starts = spans[:, 0].copy()
-    # Special tokens have the empty span (0, 0): those after the text start at its end.
-    special = (spans[:, 0] == spans[:, 1]) & (np.arange(len(ids)) > 0)
-    starts[special] = length
-    return Tokens(np.array(ids, dtype=np.int32), starts)
+def _tokens(encoding: Encoding, length: int) -> Tokens:
+    starts = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)[:, 0].copy()
+    # Special tokens have the empty span (0, 0): those after the text start at its end. The span of
+    # a byte-level token of spaces is empty too, but lies where they are.
+    special = np.array(encoding.special_tokens_mask, dtype=bool)
+    closing = special & np.logical_or.accumulate(~special)
+    closing[-1] = special[-1]
+    starts[closing] = length
+    return Tokens(np.array(encoding.ids, dtype=np.int32), starts)

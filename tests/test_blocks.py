@@ -1,19 +1,21 @@
-"""The sparsity pattern: who attends to whom."""
+"""The sparsity patterns: who attends to whom."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.blocks import link_scores, select_blocks
-from models.config import SasaConfig
+from models.blocks import select_blocks
+from models.config import PATTERNS, SasaConfig
 
 
 def picture(mask: np.ndarray) -> list[str]:
     return ["".join("#" if cell else "." for cell in row) for row in mask]
 
 
-SMALL = SasaConfig(block_size=2, window_blocks=3, global_blocks=2, top_k_blocks=1, max_tokens=64)
+SMALL = SasaConfig(block_size=2, top_k_blocks=1, full_up_to=0, max_tokens=64)
 
 
 def test_without_links_a_block_sees_its_window_and_the_global_blocks():
@@ -53,12 +55,28 @@ def test_an_input_of_full_tokens_has_full_attention_and_one_more_token_does_not(
     assert not select_blocks(SMALL.full_tokens + 1, SMALL).covers_all_pairs
 
 
-def test_link_scores_are_symmetric_and_fair_to_a_short_last_block():
-    links = np.array([[0, 4], [3, 8], [0, 99]], dtype=np.int32)
-    scores = link_scores(links, length=9, block_size=4)
-    assert np.array_equal(scores, scores.T)
-    assert scores[0, 1] == pytest.approx(1 / 8)
-    assert scores[0, 2] == pytest.approx(1 / 5)
+@pytest.mark.parametrize(
+    ("pattern", "rows"),
+    [
+        ("window", ["##......", "###.....", ".###....", "..###...", "...###..", "....###."]),
+        ("longformer", ["########", "###....#", "####...#", "#.###..#", "#..###.#", "#...####"]),
+        ("bigbird", ["########", "###.##.#", "#####..#", "#.####.#", "#.####.#", "##..####"]),
+        ("full", ["########"] * 6),
+    ],
+)
+def test_rivals_are_chosen_from_their_own_parts(pattern, rows):
+    config = replace(SMALL, pattern=pattern)
+    scores = None
+    if config.is_scored:
+        scores = np.random.default_rng(8).random((8, 8), dtype=np.float32)
+    assert picture(select_blocks(16, config, scores).dense())[:6] == rows
+
+
+def test_up_to_a_length_every_pattern_is_full():
+    for pattern in PATTERNS:
+        config = replace(SMALL, pattern=pattern, full_up_to=24)
+        assert select_blocks(24, config).covers_all_pairs
+        assert select_blocks(25, config).covers_all_pairs == (pattern == "full")
 
 
 @given(
@@ -69,7 +87,14 @@ def test_link_scores_are_symmetric_and_fair_to_a_short_last_block():
     st.integers(0, 2**32 - 1),
 )
 def test_every_pattern_is_within_its_budget_and_sees_itself(length, window, globals_, top, seed):
-    config = SasaConfig(8, window, globals_, top, 1024)
+    config = SasaConfig(
+        block_size=8,
+        window_blocks=window,
+        global_blocks=globals_,
+        top_k_blocks=top,
+        full_up_to=0,
+        max_tokens=1024,
+    )
     blocks = config.block_count(length)
     scores = np.random.default_rng(seed).random((blocks, blocks), dtype=np.float32)
     scores[scores < 0.8] = 0.0
@@ -85,5 +110,11 @@ def test_every_pattern_is_within_its_budget_and_sees_itself(length, window, glob
 def test_settings_outside_their_range_are_refused():
     with pytest.raises(ValueError, match="odd"):
         SasaConfig(window_blocks=2)
+    with pytest.raises(ValueError, match="pattern must be one of full, .* got 'sosa'"):
+        SasaConfig(pattern="sosa")
+    with pytest.raises(ValueError, match="multiple of block_size"):
+        SasaConfig(max_tokens=1000)
+    with pytest.raises(ValueError, match="frequency_weight"):
+        SasaConfig(frequency_weight=1.5)
     with pytest.raises(ValueError, match="unknown SASA settings: blok"):
         SasaConfig.from_mapping({"blok": 3})
