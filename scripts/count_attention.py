@@ -29,7 +29,7 @@ from indexer.sources.skip import content_reason, decode
 from indexer.sources.walk import BlobReader, list_files
 from indexer.syntax.languages import language_of
 from models.architecture import load_model
-from models.checkpoint import DEFAULT_MODEL, open_checkpoint
+from models.checkpoint import DEFAULT_MODEL, PRETRAINED, open_checkpoint, write_fingerprint
 from models.prior import FrequencyPrior, save_prior
 from models.tokenizer import Tokenizer
 
@@ -63,6 +63,8 @@ def main() -> None:
     made |= {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "window": WINDOW}
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = save_prior(prior, made, arguments.out)
+    if arguments.out.parent == PRETRAINED:
+        write_fingerprint(arguments.out)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     print(json.dumps(made | {"entries": len(prior.values)}))
 
@@ -79,7 +81,8 @@ def read_windows(
     for location in arguments.repositories:
         repository, _ = find_repository(location)
         taken = 0
-        for language, text in source_files(repository, chosen, commits, location.name):
+        name = location.name.replace("+", "/", 1)
+        for language, text in source_files(repository, chosen, commits, name):
             ids = tokenizer.tokenize([text])[0].ids[1:-1]
             if len(ids) < LEAST:
                 continue
@@ -89,7 +92,7 @@ def read_windows(
             taken += 1
             if taken == quota:
                 break
-        print(f"{location.name}: {taken} files", file=sys.stderr)
+        print(f"{name}: {taken} files", file=sys.stderr)
     return windows, {"read": languages.total(), "languages": languages, "repositories": commits}
 
 
@@ -179,12 +182,12 @@ class AttentionCounter:
         self.seen.index_add_(0, flat, torch.ones(()).expand(len(flat)))
 
     def prior(self, seen: int, lift: float, entries: int) -> FrequencyPrior:
-        """The strongest pairs; a value is the attention above average, less for rare pairs."""
+        """The strongest pairs: log of the attention relative to average, less for rare pairs."""
         side = len(self.frequent) + 1
         count = self.seen.reshape(side, side)[:-1, :-1]
         mean = self.total.reshape(side, side)[:-1, :-1] / count.clamp(min=1)
         mean /= (mean * count).sum() / count.sum()
-        value = (mean - 1) * count / (count + seen)
+        value = ((mean - 1) * count / (count + seen)).clamp(min=0).log1p()
         value[(count < seen) | (mean < lift)] = 0
         floor = value.flatten().sort(descending=True).values[min(entries, value.numel() - 1)]
         rows, columns = (value > floor.clamp(min=0)).nonzero(as_tuple=True)
