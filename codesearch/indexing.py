@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from indexer.build import BatchEncoder, IndexBuild, IndexReport
+from indexer.build import IndexBuild, IndexReport
+from indexer.encoding import BatchEncoder
 from indexer.errors import UsageError
 from indexer.progress import Progress
 from indexer.sources.ignore import escape_glob
@@ -14,7 +15,9 @@ from indexer.sources.listing import Selection
 from indexer.sources.repository import Repository, clone, find_repository, is_url
 from indexer.storage.home import IndexHome
 from indexer.storage.reader import Reader
+from models.batching import ON_CPU, Pace, pace_of
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
+from models.devices import has_cuda_driver
 
 _DEVICES = ("auto", "cpu", "cuda")
 
@@ -73,7 +76,9 @@ def index_repository(
 
         return Encoder(checkpoint, wish.device)
 
-    build = IndexBuild(home, repository, checkpoint, load_encoder, progress)
+    build = IndexBuild(
+        home, repository, checkpoint, load_encoder, progress, lambda: _pace(wish.device)
+    )
     report = build.run(wish.ref, wish.selection, wish.rebuild)
     skipped = _skipped(home, repository, report.ref)
     return Outcome(repository, wish.selection, report, skipped)
@@ -84,6 +89,15 @@ def within(selection: Selection, subfolder: str) -> Selection:
     root = escape_glob(subfolder)
     paths = tuple(f"{root}/{_anchored(path)}" for path in selection.paths)
     return replace(selection, paths=paths or (root,))
+
+
+def _pace(device: str) -> Pace:
+    """The pace of the device that `Encoder` will choose; imports torch only near a GPU."""
+    if device == "cpu" or (device == "auto" and not has_cuda_driver()):
+        return ON_CPU
+    from models.encoder import choose_device
+
+    return pace_of(choose_device(device).type)
 
 
 def _find_location(home: IndexHome, location: str, progress: Progress) -> tuple[Repository, str]:

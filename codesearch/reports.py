@@ -19,6 +19,7 @@ from indexer.sources.listing import Selection
 if TYPE_CHECKING:  # they import what builds an index, which looking at one does not need
     from codesearch.cleaning import Cleaned
     from codesearch.indexing import Outcome
+    from indexer.build import IndexReport
 
 _SHOWN_PATHS = 3
 _MEGABYTE = 1e6
@@ -28,8 +29,9 @@ def print_report(console: Console, outcome: Outcome) -> None:
     """A line about what a run did, then what it left out and what it could not read."""
     report = outcome.report
     part = _part(outcome.selection)
-    done = f"{report.new_files:,} read, {_count(report.encoded_chunks, 'text')} encoded"
-    if not report.new_files and not report.encoded_chunks:
+    encoded = report.encoded
+    done = f"{report.new_files:,} read, {_count(encoded.chunks, 'text')} encoded"
+    if not report.new_files and not encoded.chunks:
         done = "nothing new"
     _line(
         console,
@@ -44,6 +46,8 @@ def print_report(console: Console, outcome: Outcome) -> None:
         rest = len(report.unreadable) - _SHOWN_PATHS
         more = f" and {rest} more" if rest > 0 else ""
         _line(console, f"  could not read {names}{more}")
+    if encoded.tokens:
+        _line(console, f"  {_pace_line(report)}")
 
 
 def print_status(console: Console, status: RepoStatus, as_json: bool) -> None:
@@ -107,6 +111,16 @@ def _line(console: Console, text: str) -> None:
 def _cells(line: RepoLine) -> tuple[str, ...]:
     size = f"{line.size_bytes / _MEGABYTE:.1f} MB"
     return tuple(map(one_line, (line.name, line.model, size, line.problem or line.root)))
+
+
+def _pace_line(report: IndexReport) -> str:
+    """How fast encoding was, waiting for files and the disk included."""
+    encoded = report.encoded
+    return (
+        f"{encoded.tokens:,} tokens at {encoded.tokens / encoded.seconds:,.0f} tokens/s"
+        f" ({encoded.model_seconds / encoded.seconds:.0%} of that time in the encoder,"
+        f" {encoded.padding_share:.1%} padding)"
+    )
 
 
 def _part(selection: Selection) -> str:

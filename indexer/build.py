@@ -1,28 +1,41 @@
-"""A repository becomes an index: list, prepare what is new, map the ref, encode what is pending.
+"""A repository becomes an index: list, add what is new, map the ref, encode what is pending.
 
 The order makes a kill harmless. New file versions are stored with their chunks and the inputs
 that wait to be encoded; then the ref maps to them (from here on the text index answers); then
 batches of inputs become vectors: first stored under their content key, then taken off the waiting
 list. A run that is killed anywhere loses at most one batch; the next one goes on from there.
+
+Who does what:
+
+- Worker processes parse, tokenize and choose blocks; they touch nothing that is stored.
+- The thread `preparing` reads files, gives them to the workers, stores what comes back and maps
+  the ref. It has a `VectorStore` of its own, to ask what is encoded already.
+- The thread `reading` reads the next batches of waiting inputs.
+- The caller's thread encodes, and at the end brings FAISS up to date.
+- The thread `writing` stores a batch's vectors and takes it off the waiting list.
+
+All of them share one `Store`, each call a transaction on a connection of its own. Whether encoding
+waits until preparing is done is the device's `Pace`. An error in any thread ends the run with that
+error: every result is asked for. Ctrl-C reaches the caller's thread alone, which tells the others
+to stop and waits for them.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from indexer.adding import Added, Adding, storable
+from indexer.encoding import Backlog, BatchEncoder, Encoded, encode_backlog, settle_known
 from indexer.errors import IndexDamaged
-from indexer.prepare import SourceFile, prepare_files
 from indexer.progress import SILENCE, Progress
 from indexer.sources.repository import Repository
-from indexer.sources.walk import BlobReader, Listing, Selection, Stamp, list_files
+from indexer.sources.walk import Listing, Selection, Stamp, list_files
 from indexer.storage.binding import check_binding, facts_of
 from indexer.storage.failures import storage_failures
 from indexer.storage.faiss_cache import VectorIndex, sync
@@ -30,22 +43,11 @@ from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing
 from indexer.storage.reader import Reader
 from indexer.storage.vectors import VectorStore
-from models.batching import batches
+from models.batching import ON_CPU, Pace
 from models.checkpoint import Checkpoint
-from models.inputs import EncoderInput
 
 if TYPE_CHECKING:
     from indexer.storage.store import Store
-
-# Files whose chunks are stored in one transaction: what a kill while preparing can lose.
-_FILES_PER_COMMIT = 64
-
-
-class BatchEncoder(Protocol):
-    """Whatever turns a batch of inputs into unit vectors (B, E)."""
-
-    def embed(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
-        """Encode one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class IndexReport:
     commit: str | None
     files: int  # in the ref, with chunks or without
     new_files: int = 0  # file versions that were read
-    encoded_chunks: int = 0  # vectors that were made
-    encoded_tokens: int = 0
     unreadable: tuple[str, ...] = ()  # paths that were listed but could not be read
+    prepare_seconds: float = 0.0  # reading, parsing, tokenizing and storing
+    encoded: Encoded = Encoded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class IndexBuild:
         checkpoint: The model; an index is bound to one.
         load_encoder: Called only when there is something to encode.
         progress: Is told how it goes.
+        choose_pace: The pace of the device that will encode.
     """
 
     home: IndexHome
@@ -78,6 +81,7 @@ class IndexBuild:
     checkpoint: Checkpoint
     load_encoder: Callable[[], BatchEncoder]
     progress: Progress = SILENCE
+    choose_pace: Callable[[], Pace] = lambda: ON_CPU
 
     @property
     def folder(self) -> RepoFolder:
@@ -124,63 +128,61 @@ class IndexBuild:
             store, vectors = Store(self.folder.database), VectorStore(self.home.vectors)
             try:
                 store.bind(facts_of(self.repository, self.checkpoint))
-                listing = _storable(listing)
-                new, unreadable = self._add_new_files(store, vectors, listing)
-                store.set_ref(listing, selection)
-                chunks, tokens = self._encode_pending(store, vectors, max_encode_tokens)
+                listing = storable(listing)
+                added, encoded = self._add_and_encode(
+                    store, vectors, listing, selection, max_encode_tokens
+                )
                 lost = self._refresh_faiss(store, vectors)
             finally:
                 store.close()
                 vectors.close()
         if lost:
             return self.update(listing, selection, max_encode_tokens)
-        files = len(listing.files)
-        return IndexReport(listing.ref, listing.commit, files, new, chunks, tokens, unreadable)
+        return IndexReport(
+            listing.ref,
+            listing.commit,
+            len(listing.files),
+            added.files,
+            added.unreadable,
+            added.seconds,
+            encoded,
+        )
 
-    def _add_new_files(
-        self, store: Store, vectors: VectorStore, listing: Listing
-    ) -> tuple[int, tuple[str, ...]]:
-        """Read, prepare and store what the index lacks; how many, and what could not be read."""
-        known = store.file_ids()
-        new = {path: blob for path, blob in listing.files.items() if (path, blob) not in known}
-        if not new:
-            return 0, ()
-        unreadable: list[str] = []
-        self.progress.start("reading", len(new), "files")
-        with BlobReader(self.repository) as reader:
-            source = _read(reader, new, listing.ref, unreadable)
-            prepared, total = prepare_files(self.checkpoint, source), 0
-            while batch := list(islice(prepared, _FILES_PER_COMMIT)):
-                keys = {chunk.key for file in batch for chunk in file.chunks}
-                store.add_files(batch, vectors.known(keys))
-                total += len(batch)
-                self.progress.advance(len(batch))
-        for path in unreadable:
-            listing.files.pop(path)
-            listing.stamps.pop(path, None)
-            listing.skipped[path] = "unreadable"
-        return total, tuple(unreadable)
+    def _add_and_encode(
+        self,
+        store: Store,
+        vectors: VectorStore,
+        listing: Listing,
+        selection: Selection,
+        max_tokens: int | None,
+    ) -> tuple[Added, Encoded]:
+        """Add files in a thread of its own, and encode in this one."""
+        stop = threading.Event()
+        adding = Adding(
+            store, self.home.vectors, self.repository, self.checkpoint, self.progress, stop
+        )
+        with ThreadPoolExecutor(1, "preparing") as preparing:
+            try:
+                added = preparing.submit(adding.run, listing, selection)
+                encoded = self._encode(store, vectors, added, max_tokens)
+                return added.result(), encoded
+            finally:
+                stop.set()
 
-    def _encode_pending(
-        self, store: Store, vectors: VectorStore, max_tokens: int | None
-    ) -> tuple[int, int]:
-        """Make the vectors that are missing; returns how many, and of how many tokens."""
-        waiting = store.pending()
-        done = vectors.known(waiting)
-        if done:  # another repository or a killed run made them
-            store.finish(list(done))
-        todo = {key: tokens for key, tokens in waiting.items() if key not in done}
-        if not todo or (max_tokens is not None and sum(todo.values()) > max_tokens):
-            return 0, 0
-        encoder = self.load_encoder()
-        keys, lengths = list(todo), list(todo.values())
-        self.progress.start("encoding", sum(lengths), "tokens")
-        for positions in batches(lengths, self.checkpoint.sasa.full_tokens):
-            batch = [keys[i] for i in positions]
-            vectors.put(batch, encoder.embed(store.inputs(batch)))
-            store.finish(batch)
-            self.progress.advance(sum(lengths[i] for i in positions))
-        return len(keys), sum(lengths)
+    def _encode(
+        self, store: Store, vectors: VectorStore, added: Future[Added], max_tokens: int | None
+    ) -> Encoded:
+        """Make the vectors that are missing."""
+        pace = self.choose_pace()
+        if not pace.overlaps or max_tokens is not None:
+            added.result()
+        settle_known(store, vectors)
+        if max_tokens is not None and store.pending_tokens() > max_tokens:
+            return Encoded()
+        backlog = Backlog(store, pace, self.checkpoint.sasa.full_tokens, added)
+        if not backlog.wait_for_work():
+            return Encoded()
+        return encode_backlog(backlog, store, vectors, self.load_encoder(), self.progress)
 
     def _refresh_faiss(self, store: Store, vectors: VectorStore) -> bool:
         """Bring the FAISS file up to date with the store; tells whether vectors were lost.
@@ -194,16 +196,6 @@ class IndexBuild:
             store.drop_files(store.files_of_chunks(lost))
         store.mark_synced()
         return bool(lost)
-
-
-def _read(
-    reader: BlobReader, files: dict[str, str], ref: str, unreadable: list[str]
-) -> Iterator[SourceFile]:
-    for path, blob_id in files.items():
-        try:
-            yield SourceFile(path, blob_id, reader.read(path, blob_id, ref))
-        except OSError:  # gone or changed since it was listed, or not in a partial clone
-            unreadable.append(path)
 
 
 def _known_stamps(folder: RepoFolder) -> dict[str, Stamp]:
@@ -243,25 +235,3 @@ def _discard(home: IndexHome, folder: RepoFolder) -> None:
         VectorStore(home.vectors).close()
     except IndexDamaged:
         home.vectors.replace(home.vectors.with_suffix(".damaged"))
-
-
-def _storable(listing: Listing) -> Listing:
-    """Leave out file names that are not UTF-8: no output format could print them."""
-    named = {path: path.isascii() or _is_utf8(path) for path in listing.files}
-    if all(named.values()):
-        return listing
-    bad = [path for path, good in named.items() if not good]
-    return replace(
-        listing,
-        files={path: blob for path, blob in listing.files.items() if named[path]},
-        stamps={path: stamp for path, stamp in listing.stamps.items() if _is_utf8(path)},
-        skipped={**listing.skipped, **dict.fromkeys(bad, "file name is not UTF-8")},
-    )
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

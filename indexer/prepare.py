@@ -5,15 +5,8 @@ Pure and picklable, so that it runs in worker processes.
 
 from __future__ import annotations
 
-import os
-import signal
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
-from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +14,7 @@ from indexer.sources.skip import content_reason, decode
 from indexer.syntax.chunks import Chunk, chunk_file
 from indexer.syntax.languages import language_of
 from indexer.words import words
-from models.checkpoint import Checkpoint, open_checkpoint
+from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput, encoder_input
 from models.tokenizer import Tokenizer, Tokens
 
@@ -29,9 +22,6 @@ from models.tokenizer import Tokenizer, Tokens
 CHARS_PER_TOKEN = 2.5
 # Room for the tokens that a cut inside a word can add.
 _CUT_MARGIN = 16
-# Below this many files, starting workers costs more than they save.
-_FILES_WORTH_WORKERS = 100
-_FILES_PER_TASK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +65,7 @@ class Preparer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._config = checkpoint.sasa
+        self._prior = checkpoint.prior
         self._fingerprint = checkpoint.fingerprint
         self._tokenizer = Tokenizer(checkpoint)
         self._max_chars = int(CHARS_PER_TOKEN * checkpoint.sasa.max_tokens)
@@ -108,7 +99,7 @@ class Preparer:
         limit = self._config.max_tokens
         if len(tokens) > limit:  # one token of many characters can cut into more than the margin
             tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
-        read = encoder_input(tokens, chunk.links, self._config)
+        read = encoder_input(tokens, chunk.links, self._config, self._prior)
         return PreparedChunk(
             chunk.kind,
             chunk.symbol,
@@ -151,50 +142,3 @@ def _part(chunk: Chunk, start: int, stop: int, in_place: bool) -> Chunk:
     last = first + chunk.text.count("\n", start, max(start, stop - 1))
     last = min(last, chunk.end_line)
     return replace(part, start_line=min(first, last), end_line=last)
-
-
-def prepare_files(checkpoint: Checkpoint, files: Iterable[SourceFile]) -> Iterator[PreparedFile]:
-    """Prepare files in order, in worker processes when there are many.
-
-    Only a few tasks are under way at once, so memory stays bounded for any number of files.
-    """
-    source = iter(files)
-    head = list(islice(source, _FILES_WORTH_WORKERS))
-    if len(head) < _FILES_WORTH_WORKERS or (os.cpu_count() or 1) == 1:
-        preparer = Preparer(checkpoint)
-        yield from map(preparer.prepare, head)
-        yield from map(preparer.prepare, source)
-        return
-    yield from _prepare_in_workers(checkpoint.folder, head, source)
-
-
-def _prepare_in_workers(
-    folder: Path, head: list[SourceFile], source: Iterator[SourceFile]
-) -> Iterator[PreparedFile]:
-    workers = os.cpu_count() or 1
-    waiting: deque[Future[list[PreparedFile]]] = deque()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (folder,)) as pool:
-        for start in range(0, len(head), _FILES_PER_TASK):
-            waiting.append(pool.submit(_work, head[start : start + _FILES_PER_TASK]))
-        while waiting:
-            yield from waiting.popleft().result()
-            task = list(islice(source, _FILES_PER_TASK))
-            if task:
-                waiting.append(pool.submit(_work, task))
-
-
-_worker: Preparer | None = None
-
-
-def _start_worker(folder: Path) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the run, and says so
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _worker = Preparer(open_checkpoint(folder))
-
-
-def _work(files: list[SourceFile]) -> list[PreparedFile]:
-    if _worker is None:
-        raise ValueError("the worker was not started")
-    return [_worker.prepare(file) for file in files]

@@ -71,15 +71,16 @@ def _full(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    key_mask: Tensor,
+    key_mask: Tensor | None,
     reach: int | None,
     scaling: float | None,
     dropout: float,
 ) -> Tensor:
-    mask = key_mask[:, None, None, :]
+    mask = None if key_mask is None else key_mask[:, None, None, :]
     if reach is not None:
-        position = torch.arange(key_mask.shape[1], device=mask.device)
-        mask = mask & ((position[:, None] - position).abs() <= reach)
+        position = torch.arange(key.shape[2], device=key.device)
+        near = (position[:, None] - position).abs() <= reach
+        mask = near if mask is None else mask & near
         mask = mask | ~mask.any(-1, keepdim=True)  # padding out of reach of all: stay finite
     return F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
 
@@ -111,14 +112,14 @@ def sasa_attention(
     them attends along window and global blocks. `sliding_window` is what ModernBERT hands its
     local layers: tokens that far apart, or further, do not attend to each other.
     """
-    batch, _, length, _ = query.shape
-    if attention_mask is None:
-        attention_mask = torch.ones(batch, length, dtype=torch.bool, device=query.device)
     reach = None if sliding_window is None else sliding_window - 1
     path = arguments.get("attention_path", "gather")
     if path == "full":
         out = _full(query, key, value, attention_mask, reach, scaling, dropout)
     else:
+        if attention_mask is None:
+            batch, _, length, _ = query.shape
+            attention_mask = torch.ones(batch, length, dtype=torch.bool, device=query.device)
         pattern = _pattern_of(attention_mask, reach, arguments)
         block_mask = arguments.get("block_mask") if reach is None else None
         out = attend(query, key, value, pattern, path, scaling, dropout, block_mask)

@@ -91,16 +91,18 @@ class Batch:
 
     def arguments(self, device: torch.device) -> dict[str, Any]:
         """The forward keyword arguments of a model on a device whose attention is SASA."""
+        key_mask = self.pattern.key_mask
+        is_padded = not bool(key_mask.all())  # before it moves: asking a GPU would wait for it
         arguments: dict[str, Any] = {
             "input_ids": self.input_ids.to(device),
-            "attention_mask": self.pattern.key_mask.to(device),
+            "attention_mask": key_mask.to(device) if is_padded else None,
             "attention_path": self.path,
         }
         if self.path == "full":
             return arguments
         pattern = replace(
             self.pattern,
-            key_mask=arguments["attention_mask"],
+            key_mask=key_mask.to(device),
             block_index=self.pattern.block_index.to(device),
             block_count=self.pattern.block_count.to(device),
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import indexer.adding
 import indexer.build
 from indexer.build import IndexBuild
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
@@ -93,9 +94,9 @@ def content(home: IndexHome, folder: Path) -> dict:
 def test_a_second_run_reads_and_encodes_nothing(home, folder, checkpoint):
     first, encoder = run(home, folder, checkpoint)
     assert (first.files, first.new_files) == (3, 3)
-    assert first.encoded_chunks == encoder.inputs > 0
+    assert first.encoded.chunks == encoder.inputs > 0
     second, encoder = run(home, folder, checkpoint)
-    assert (second.new_files, second.encoded_chunks, encoder.inputs) == (0, 0, 0)
+    assert (second.new_files, second.encoded.chunks, encoder.inputs) == (0, 0, 0)
 
 
 def test_what_a_refresh_left_unencoded_is_encoded_by_the_next_run(home, folder, checkpoint):
@@ -103,7 +104,7 @@ def test_what_a_refresh_left_unencoded_is_encoded_by_the_next_run(home, folder, 
     build = IndexBuild(home, repository, checkpoint, CountingEncoder)
     build.folder.create()
     report = build.update(list_files(repository, None, Selection()), Selection(), 1)
-    assert (report.new_files, report.encoded_chunks) == (3, 0)
+    assert (report.new_files, report.encoded.chunks) == (3, 0)
     _, encoder = run(home, folder, checkpoint)
     assert encoder.inputs > 0
     assert content(home, folder)["pending"] == (0, 0)
@@ -166,7 +167,7 @@ def test_the_same_text_in_two_batches_of_files_is_encoded_once(
 ):
     text = "def same(x):\n    return x\n"
     folder = make_repository(tmp_path / "twins", {"a.py": text, "b.py": text})
-    monkeypatch.setattr(indexer.build, "_FILES_PER_COMMIT", 1)
+    monkeypatch.setattr(indexer.adding, "_FILES_PER_COMMIT", 1)
     report, encoder = run(home, folder, checkpoint)
     assert (report.new_files, encoder.inputs) == (2, 1)
 
@@ -218,11 +219,11 @@ def test_a_killed_process_loses_at_most_one_batch(home, tmp_path, checkpoint):
     program = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        import indexer.build
+        import indexer.encoding
         from tests.test_build import CountingEncoder, run
         from indexer.storage.home import IndexHome
         from models.checkpoint import open_checkpoint
-        indexer.build.batches = lambda lengths, full: [[i] for i in range(len(lengths))]
+        indexer.encoding.batches = lambda lengths, *_: [[i] for i in range(len(lengths))]
         class Dying(CountingEncoder):
             def embed(self, inputs):
                 if self.inputs == 17:
@@ -240,7 +241,7 @@ def test_a_killed_process_loses_at_most_one_batch(home, tmp_path, checkpoint):
     )
     assert done.returncode == -signal.SIGKILL
     _, encoder = run(home, folder, checkpoint)
-    assert encoder.inputs == 41 - 17
+    assert encoder.inputs in (41 - 17, 41 - 16)  # the 17th was made, and perhaps not stored
 
 
 def test_two_processes_at_once_wait_for_each_other(home, folder, checkpoint):

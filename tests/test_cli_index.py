@@ -1,5 +1,6 @@
 """`codesearch index` on all kinds of folders: what is taken, what is left out, what is said."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,15 @@ def test_a_second_run_finds_nothing_new(own):
     assert (run.code, run.out) == (0, "")
     assert run.err == "app: 5 files at worktree; nothing new\n"
     assert own.run("index", "--quiet").err == ""
+
+
+def test_what_was_encoded_is_told_with_its_rate(place):
+    write(place.root, {"a.py": "def f(unheard_of):\n    return unheard_of * 7\n"})
+    last = place.run("index").err.splitlines()[-1]
+    assert re.fullmatch(
+        r"  \d+ tokens at [\d,]+ tokens/s \(\d+% of that time in the encoder, [\d.]+% padding\)",
+        last,
+    )
 
 
 def test_a_folder_without_git_works(place):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.prepare import Preparer, SourceFile, prepare_files, split_chunk
+from indexer.prepare import Preparer, SourceFile, split_chunk
 from indexer.syntax.chunks import Chunk
+from indexer.workers import prepare_files
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
 

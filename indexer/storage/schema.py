@@ -112,6 +112,11 @@ CREATE VIRTUAL TABLE IF NOT EXISTS chunk_words USING fts5(
 )
 """
 
+# Batches are made of the longest inputs that wait: this answers which, without reading them.
+_BY_LENGTH = """
+CREATE INDEX IF NOT EXISTS pending_by_length ON pending (tokens DESC, vector_key)
+"""
+
 
 def open_engine(path: Path) -> Engine:
     """Open or create a database; readers and one writer do not block each other (WAL)."""
@@ -131,3 +136,4 @@ def create_tables(engine: Engine) -> None:
     with engine.begin() as connection:
         Table.metadata.create_all(connection)
         connection.execute(text(_TEXT_INDEX))
+        connection.execute(text(_BY_LENGTH))

@@ -1,25 +1,29 @@
 """The writing side of `index.db`: file versions, refs, chunks and what is still to be encoded.
 
 One process writes at a time (the caller holds the repository's lock); readers see the last
-committed state. Each public method is one transaction.
+committed state. Each public method is one transaction on a connection of its own, so any thread
+may call it; writes take turns.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
-from indexer.prepare import PreparedFile
+from indexer.prepare import PreparedChunk, PreparedFile
 from indexer.sources.disk import Stamp
 from indexer.sources.listing import Listing, Selection
+from indexer.storage import waiting
 from indexer.storage.binding import SCHEMA_VERSION
 from indexer.storage.schema import (
     Chunk,
@@ -33,7 +37,6 @@ from indexer.storage.schema import (
     open_engine,
 )
 from indexer.words import words
-from models.blocks import BlockPattern
 from models.inputs import EncoderInput
 
 
@@ -42,6 +45,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._engine = open_engine(path)
+        self._turn = threading.Lock()
         create_tables(self._engine)
 
     def close(self) -> None:
@@ -50,7 +54,7 @@ class Store:
 
     def bind(self, facts: Mapping[str, str]) -> None:
         """Write what the index is bound to: its model, its root."""
-        with Session(self._engine) as session, session.begin():
+        with self._writing() as session:
             for key, value in {"schema": str(SCHEMA_VERSION), **facts}.items():
                 session.merge(Meta(key=key, value=value))
 
@@ -62,24 +66,25 @@ class Store:
 
     def add_files(self, files: Sequence[PreparedFile], encoded: set[bytes]) -> None:
         """Store file versions with their chunks; keys not in `encoded` become pending."""
-        with Session(self._engine) as session, session.begin():
-            for file in files:
-                file_id = self._add_file(session, file)
-                self._add_chunks(session, file_id, file)
-            waiting = {
-                chunk.key: chunk.input
-                for file in files
-                for chunk in file.chunks
-                if chunk.key not in encoded
-            }
-            self._add_pending(session, waiting)
+        inputs = {
+            chunk.key: chunk.input
+            for file in files
+            for chunk in file.chunks
+            if chunk.key not in encoded
+        }
+        with self._writing() as session:
+            first = _last_id(session, "files") + 1
+            chunks = [(i, chunk) for i, file in enumerate(files, first) for chunk in file.chunks]
+            _insert(session, File, [_file_row(i, file) for i, file in enumerate(files, first)])
+            _add_chunks(session, chunks, {i: file.path for i, file in enumerate(files, first)})
+            waiting.add(session, inputs)
             _advance(session, "generation")
 
     def set_ref(self, listing: Listing, selection: Selection) -> None:
         """Make a ref map to exactly the listed file versions; forget what no ref names."""
         ids = self.file_ids()
         present = [ids[item] for item in listing.files.items() if item in ids]
-        with Session(self._engine) as session, session.begin():
+        with self._writing() as session:
             ref = session.scalar(select(Ref).where(Ref.name == listing.ref))
             if ref is None:
                 ref = Ref(name=listing.ref)
@@ -98,34 +103,46 @@ class Store:
 
     def drop_refs(self, names: Iterable[str]) -> None:
         """Remove refs and every file version that no other ref names."""
-        with Session(self._engine) as session, session.begin():
+        with self._writing() as session:
             session.execute(delete(Ref).where(Ref.name.in_(list(names))))
             _forget_unused(session)
             _advance(session, "generation")
 
     def drop_files(self, file_ids: Sequence[int]) -> None:
         """Remove file versions, so that the next run reads them anew."""
-        with Session(self._engine) as session, session.begin():
+        with self._writing() as session:
             _delete_files(session, file_ids)
             _advance(session, "generation")
 
-    def pending(self) -> dict[bytes, int]:
-        """Content key → number of tokens, of all inputs that wait to be encoded."""
-        with Session(self._engine) as session:
-            rows = session.execute(select(Pending.vector_key, Pending.tokens)).all()
-        return {key: tokens for key, tokens in rows}
+    def pending_keys(self) -> Iterator[list[bytes]]:
+        """The content keys of all inputs that wait to be encoded, in pages."""
+        page: list[bytes] = []
+        while True:
+            with Session(self._engine) as session:
+                page = waiting.keys_after(session, page[-1] if page else b"")
+            if not page:
+                return
+            yield page
 
-    def inputs(self, keys: Sequence[bytes]) -> list[EncoderInput]:
-        """The waiting inputs of these keys, in their order."""
+    def pending_tokens(self) -> int:
+        """The tokens of all inputs that wait."""
         with Session(self._engine) as session:
-            rows = session.scalars(select(Pending).where(Pending.vector_key.in_(keys)))
-            found = {row.vector_key: _unpack(row) for row in rows}
-        return [found[key] for key in keys]
+            return waiting.tokens(session)
+
+    def longest_pending(self, limit: int) -> list[tuple[bytes, int]]:
+        """Content key and tokens of the longest inputs that wait, in a fixed order."""
+        with Session(self._engine) as session:
+            return waiting.longest(session, limit)
+
+    def inputs(self, keys: Sequence[bytes]) -> dict[bytes, EncoderInput]:
+        """The inputs of those keys that wait still, in the order of the keys."""
+        with Session(self._engine) as session:
+            return waiting.inputs(session, keys)
 
     def finish(self, keys: Sequence[bytes]) -> None:
         """Take inputs off the waiting list: their vectors are stored."""
-        with Session(self._engine) as session, session.begin():
-            session.execute(delete(Pending).where(Pending.vector_key.in_(keys)))
+        with self._writing() as session:
+            waiting.remove(session, keys)
             _advance(session, "generation")
 
     def chunk_keys(self) -> dict[int, bytes]:
@@ -146,76 +163,69 @@ class Store:
 
     def mark_synced(self) -> None:
         """Note that the FAISS file holds the present generation's vectors."""
-        with Session(self._engine) as session, session.begin():
+        with self._writing() as session:
             present = session.get(Meta, "generation")
             value = present.value if present else "0"
             session.merge(Meta(key="faiss_generation", value=value))
 
-    def _add_file(self, session: Session, file: PreparedFile) -> int:
-        row = File(
-            path=file.path,
-            blob_id=file.blob_id,
-            language=file.language,
-            size_bytes=file.size_bytes,
-            skipped=file.skipped,
-            text=zlib.compress(file.text.encode("utf-8"), 6),
-        )
-        session.add(row)
-        session.flush()
-        return row.id
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with self._turn, Session(self._engine) as session, session.begin():
+            yield session
 
-    def _add_chunks(self, session: Session, file_id: int, file: PreparedFile) -> None:
-        if not file.chunks:
-            return
-        last = text("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
-        first = (session.execute(last).scalar() or 0) + 1
-        path = words(file.path)
-        rows, texts = [], []
-        for chunk_id, chunk in enumerate(file.chunks, first):
-            rows.append(
-                {
-                    "id": chunk_id,
-                    "file_id": file_id,
-                    "kind": chunk.kind,
-                    "symbol": chunk.symbol,
-                    "name": chunk.symbol.rsplit(".", 1)[-1].lower(),
-                    "start_line": chunk.start_line,
-                    "end_line": chunk.end_line,
-                    "part": chunk.part,
-                    "tokens": len(chunk.input),
-                    "vector_key": chunk.key,
-                }
-            )
-            symbol = words(chunk.symbol)
-            texts.append({"id": chunk_id, "symbol": symbol, "path": path, "body": chunk.words})
-        session.execute(insert(Chunk), rows)
-        session.execute(
-            text(
-                "INSERT INTO chunk_words (rowid, symbol, path, body)"
-                " VALUES (:id, :symbol, :path, :body)"
-            ),
-            texts,
+
+def _last_id(session: Session, table: str) -> int:
+    """The greatest id that was ever given."""
+    last = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+    return session.execute(last, {"table": table}).scalar() or 0
+
+
+def _insert(session: Session, table: type[File] | type[Chunk], rows: list[dict[str, Any]]) -> None:
+    if rows:  # on the connection: the session would build an object for each row
+        session.connection().execute(insert(table), rows)
+
+
+def _file_row(file_id: int, file: PreparedFile) -> dict[str, Any]:
+    return {
+        "id": file_id,
+        "path": file.path,
+        "blob_id": file.blob_id,
+        "language": file.language,
+        "size_bytes": file.size_bytes,
+        "skipped": file.skipped,
+        "text": zlib.compress(file.text.encode("utf-8"), 6),
+    }
+
+
+def _add_chunks(
+    session: Session, chunks: Sequence[tuple[int, PreparedChunk]], paths: Mapping[int, str]
+) -> None:
+    """Store chunks, each with its file's id, and their words."""
+    path_words = {file_id: words(path) for file_id, path in paths.items()}
+    rows, texts = [], []
+    for chunk_id, (file_id, chunk) in enumerate(chunks, _last_id(session, "chunks") + 1):
+        rows.append(_chunk_row(chunk_id, file_id, chunk))
+        texts.append((chunk_id, words(chunk.symbol), path_words[file_id], chunk.words))
+    _insert(session, Chunk, rows)
+    if texts:
+        session.connection().exec_driver_sql(
+            "INSERT INTO chunk_words (rowid, symbol, path, body) VALUES (?, ?, ?, ?)", texts
         )
 
-    def _add_pending(self, session: Session, waiting: Mapping[bytes, EncoderInput]) -> None:
-        rows = [
-            {
-                "vector_key": key,
-                "tokens": len(item),
-                "ids": item.ids.tobytes(),
-                "block_index": item.pattern.block_index.tobytes(),
-                "block_count": item.pattern.block_count.tobytes(),
-            }
-            for key, item in waiting.items()
-        ]
-        if rows:
-            session.execute(insert(Pending).prefix_with("OR IGNORE"), rows)
 
-
-def _unpack(row: Pending) -> EncoderInput:
-    count = np.frombuffer(row.block_count, dtype=np.int32)
-    index = np.frombuffer(row.block_index, dtype=np.int32).reshape(len(count), -1)
-    return EncoderInput(np.frombuffer(row.ids, dtype=np.int32), BlockPattern(index, count))
+def _chunk_row(chunk_id: int, file_id: int, chunk: PreparedChunk) -> dict[str, Any]:
+    return {
+        "id": chunk_id,
+        "file_id": file_id,
+        "kind": chunk.kind,
+        "symbol": chunk.symbol,
+        "name": chunk.symbol.rsplit(".", 1)[-1].lower(),
+        "start_line": chunk.start_line,
+        "end_line": chunk.end_line,
+        "part": chunk.part,
+        "tokens": len(chunk.input),
+        "vector_key": chunk.key,
+    }
 
 
 def _map_files(session: Session, ref_id: int, before: set[int], after: set[int]) -> None:

@@ -1,6 +1,6 @@
 """`vectors.db`: content key → float16 vector, shared by all repositories.
 
-Several processes may write it at once.
+Several processes may write it at once. An open one serves one thread at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ class VectorStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._guard():
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+            self._db = sqlite3.connect(
+                path,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(

@@ -1,0 +1,130 @@
+"""File versions that the index lacks are read, prepared and stored; then the ref maps to them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.prepare import PreparedFile, SourceFile
+from indexer.progress import Progress
+from indexer.sources.repository import Repository
+from indexer.sources.walk import BlobReader, Listing, Selection
+from indexer.storage.vectors import VectorStore
+from indexer.workers import prepare_files
+from models.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from indexer.storage.store import Store
+
+# Files whose chunks are stored in one transaction: what a kill while preparing can lose.
+_FILES_PER_COMMIT = 64
+
+
+class Stopped(Exception):
+    """Adding was told to stop; nobody waits for its result any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What was added."""
+
+    files: int
+    unreadable: tuple[str, ...]  # paths that were listed but could not be read
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """One repository's new files on their way into its index.
+
+    Attributes:
+        store: Where they go.
+        vectors: The file of the vectors; what has one already need not be encoded.
+        repository: Where they are.
+        checkpoint: The model that they are prepared for.
+        progress: Is told how it goes.
+        stop: Set by another thread, ends it at the next file.
+    """
+
+    store: Store
+    vectors: Path
+    repository: Repository
+    checkpoint: Checkpoint
+    progress: Progress
+    stop: threading.Event
+
+    def run(self, listing: Listing, selection: Selection) -> Added:
+        """Add what is new and map the ref to the listing, less what cannot be read."""
+        started = time.perf_counter()
+        unreadable: list[str] = []
+        total = self._add_files(listing, unreadable)
+        for path in unreadable:
+            listing.files.pop(path)
+            listing.stamps.pop(path, None)
+            listing.skipped[path] = "unreadable"
+        self.store.set_ref(listing, selection)
+        return Added(total, tuple(unreadable), time.perf_counter() - started)
+
+    def _add_files(self, listing: Listing, unreadable: list[str]) -> int:
+        """Read, prepare and store what the index lacks; how many, and what could not be read."""
+        known, total = self.store.file_ids(), 0
+        new = {path: blob for path, blob in listing.files.items() if (path, blob) not in known}
+        if not new:
+            return 0
+        self.progress.start("reading", len(new), "files")
+        with (
+            BlobReader(self.repository) as reader,
+            closing(VectorStore(self.vectors)) as vectors,
+            closing(self._prepared(_read(reader, new, listing.ref, unreadable))) as prepared,
+        ):
+            while batch := list(islice(prepared, _FILES_PER_COMMIT)):
+                keys = {chunk.key for file in batch for chunk in file.chunks}
+                self.store.add_files(batch, vectors.known(keys))
+                total += len(batch)
+                self.progress.advance(len(batch))
+        return total
+
+    def _prepared(self, source: Iterator[SourceFile]) -> Generator[PreparedFile, None, None]:
+        with closing(prepare_files(self.checkpoint, source)) as prepared:
+            for file in prepared:
+                if self.stop.is_set():
+                    raise Stopped
+                yield file
+
+
+def storable(listing: Listing) -> Listing:
+    """Leave out file names that are not UTF-8: no output format could print them."""
+    named = {path: path.isascii() or _is_utf8(path) for path in listing.files}
+    if all(named.values()):
+        return listing
+    bad = [path for path, good in named.items() if not good]
+    return replace(
+        listing,
+        files={path: blob for path, blob in listing.files.items() if named[path]},
+        stamps={path: stamp for path, stamp in listing.stamps.items() if _is_utf8(path)},
+        skipped={**listing.skipped, **dict.fromkeys(bad, "file name is not UTF-8")},
+    )
+
+
+def _read(
+    reader: BlobReader, files: dict[str, str], ref: str, unreadable: list[str]
+) -> Iterator[SourceFile]:
+    for path, blob_id in files.items():
+        try:
+            yield SourceFile(path, blob_id, reader.read(path, blob_id, ref))
+        except OSError:  # gone or changed since it was listed, or not in a partial clone
+            unreadable.append(path)
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
