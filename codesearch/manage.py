@@ -29,6 +29,7 @@ class RepoStatus:
     root: str
     model: str
     fingerprint: str
+    last_encoding: str  # how much, how fast, on what; "" where nothing was encoded
     size_bytes: int
     counts: Counts
     skipped: Counter[str]  # reason → files, over all refs
@@ -64,6 +65,7 @@ def repo_status(folder: RepoFolder) -> RepoStatus:
             reader.root,
             facts.get("model", "?"),
             facts.get("fingerprint", "?"),
+            facts.get("last_encoding", ""),
             _size_bytes(folder),
             counts,
             skipped,

@@ -63,6 +63,7 @@ def print_status(console: Console, status: RepoStatus, as_json: bool) -> None:
         "files": f"{counts.files:,} ({_tally(counts.by_language)})",
         "chunks": f"{counts.chunks:,} ({_tally(counts.by_kind)}), {counts.tokens:,} tokens",
         "above the limit": f"{counts.split_units:,} units, encoded in parts",
+        "last encoded": status.last_encoding or "nothing",
         "not yet encoded": f"{counts.pending:,} chunks",
         "left out": _tally(status.skipped) or "nothing",
     }
@@ -117,7 +118,7 @@ def _pace_line(report: IndexReport) -> str:
     """How fast encoding was, waiting for files and the disk included."""
     encoded = report.encoded
     return (
-        f"{encoded.tokens:,} tokens at {encoded.tokens / encoded.seconds:,.0f} tokens/s"
+        f"{encoded.tokens:,} tokens at {encoded.rate:,.0f} tokens/s"
         f" ({encoded.model_seconds / encoded.seconds:.0%} of that time in the encoder,"
         f" {encoded.padding_share:.1%} padding)"
     )
@@ -163,6 +164,7 @@ def _status_record(status: RepoStatus) -> dict[str, object]:
         "root": status.root,
         "model": status.model,
         "fingerprint": status.fingerprint,
+        "last_encoding": status.last_encoding,
         "size_bytes": status.size_bytes,
         "files": counts.files,
         "chunks": counts.chunks,

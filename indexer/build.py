@@ -182,7 +182,11 @@ class IndexBuild:
         backlog = Backlog(store, pace, self.checkpoint.sasa.full_tokens, added)
         if not backlog.wait_for_work():
             return Encoded()
-        return encode_backlog(backlog, store, vectors, self.load_encoder(), self.progress)
+        encoder = self.load_encoder()
+        encoded = encode_backlog(backlog, store, vectors, encoder, self.progress)
+        rate = f"{encoded.tokens:,} tokens at {encoded.rate:,.0f} tokens/s"
+        store.bind({"last_encoding": f"{rate}; {encoder.account()}"})
+        return encoded
 
     def _refresh_faiss(self, store: Store, vectors: VectorStore) -> bool:
         """Bring the FAISS file up to date with the store; tells whether vectors were lost.

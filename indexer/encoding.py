@@ -45,6 +45,9 @@ class BatchEncoder(Protocol):
     def embed(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
         """Encode one batch."""
 
+    def account(self) -> str:
+        """On what and by which attention paths it has encoded so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -60,6 +63,11 @@ class Encoded:
     def __add__(self, other: Encoded) -> Encoded:
         """Both together."""
         return Encoded(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second, waiting and writing included."""
+        return self.tokens / self.seconds if self.seconds else 0.0
 
     @property
     def padding_share(self) -> float:

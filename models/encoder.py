@@ -74,6 +74,11 @@ class Encoder:
         self.paths.record(path, sum(map(len, inputs)), perf_counter() - started)
         return np.asarray(vectors)
 
+    def account(self) -> str:
+        """On what and by which attention paths it has encoded so far."""
+        name = str(self.dtype).removeprefix("torch.")
+        return f"{self.device.type} {name}, attention {self.paths.account()}"
+
     def _encode(self, batch: Batch) -> Tensor:
         with torch.inference_mode():
             hidden = self.model(**batch.arguments(self.device)).last_hidden_state

@@ -57,6 +57,10 @@ class LightEncoder:
         """The unit vectors (n, E) of inputs, as `Encoder.embed` gives them."""
         return np.stack([self._embed_one(item) for item in inputs])
 
+    def account(self) -> str:
+        """On what and by which attention path it encodes."""
+        return "cpu float32 without torch, attention dense 100%"
+
     def _embed_one(self, item: EncoderInput) -> Array:
         hidden = self._embeddings(item.ids)
         mask = None if item.pattern.covers_all_pairs else self._token_mask(item)

@@ -37,6 +37,11 @@ class PathRule:
         pays = self.compiles and self.sparse_seconds >= COMPILE_SECONDS
         return "flex" if pays else "gather"
 
+    def account(self) -> str:
+        """The share of each path, the largest first."""
+        total = self.tokens.total() or 1
+        return ", ".join(f"{path} {n / total:.0%}" for path, n in self.tokens.most_common())
+
     def record(self, path: AttentionPath, tokens: int, seconds: float) -> None:
         """Take note of an encoded batch."""
         self.tokens[path] += tokens

@@ -44,6 +44,9 @@ class CountingEncoder:
             np.add.at(row, item.ids % 384, 1.0)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def account(self):
+        return f"counted {self.inputs}"
+
 
 @pytest.fixture
 def home(tmp_path):

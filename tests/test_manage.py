@@ -1,5 +1,6 @@
 """`status`, `repos` and `clean`."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,10 @@ def test_status_says_what_is_there(library):
     assert run.lines[0] == f"app  {library.root}"
     assert "  files            5 (2 python, 1 cpp, 1 go, 1 markdown)" in run.lines
     assert run.lines[-1].endswith("up to date")
+    encoding = next(line for line in run.lines if "last encoded" in line)
+    assert re.search(
+        r" \d[\d,]* tokens at \d[\d,]* tokens/s; cpu \w+, attention full 100%$", encoding
+    )
     by_name = library.run("status", "app", "--json").json
     assert by_name["root"] == str(library.root)
     assert by_name["files"] == 5

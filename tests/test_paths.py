@@ -33,6 +33,8 @@ def test_compiling_waits_until_gathering_has_taken_as_long():
     rule.record("gather", 1000, 0.1 * COMPILE_SECONDS)
     assert rule.choose([an_input(400)]) == "flex"
     assert rule.tokens == {"full": 10**6, "gather": 2000}
+    rule.record("flex", 10**6, 1.0)
+    assert rule.account() == "full 50%, flex 50%, gather 0%"
 
 
 def test_where_compiled_code_is_no_faster_nothing_is_compiled():
