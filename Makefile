@@ -5,11 +5,12 @@ BIN = $(VENV)/bin
 # CPU build of torch by default; `make install TORCH_INDEX=` takes the usual one, with CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= torch==2.13.0
-# What `bench` and `eval` read: benchmark data, and a checkout of each repository that it names.
+# What `measure` and `eval` read: benchmark data, and a checkout of each repository that it names.
 BENCHMARKS ?= data/bench
 CHECKOUTS ?= data/repo-search
+DEVICE ?= cpu
 
-.PHONY: install search test lint format types bench eval clean
+.PHONY: install search test lint format types bench measure eval clean
 
 install: $(VENV)/installed
 
@@ -39,7 +40,13 @@ format: install
 types: install
 	$(BIN)/mypy
 
+# How fast it is, against full attention and sentence-transformers; `DEVICE=cuda` on a GPU.
 bench: install
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python scripts/bench.py all --device $(DEVICE)
+
+# Real repositories, indexed and asked as a user would.
+measure: install
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/measure_repos.py $(CHECKOUTS)
 
 eval: install

@@ -10,10 +10,7 @@ printed is JSON.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,6 +31,7 @@ from models.batching import batches
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder
 from models.metrics import mrr, ndcg_at_k, recall_at_k
+from provenance import provenance, save
 
 TOP_K = 10
 
@@ -54,9 +52,11 @@ def main() -> None:
         command.add_argument("--no-save", action="store_true")
     arguments = parser.parse_args()
     run = {"repo-search": evaluate_repo_search, "cosqa": evaluate_cosqa}[arguments.benchmark]
-    report = provenance(arguments) | run(arguments)
+    report = provenance(arguments.benchmark, f"python scripts/evaluate.py {arguments.benchmark}")
+    report["model"] = open_checkpoint(arguments.model).fingerprint
+    report |= run(arguments)
     if not arguments.no_save:
-        save(report, arguments.benchmark)
+        save(report)
     print(json.dumps({key: value for key, value in report.items() if key != "per_repo"}))
 
 
@@ -204,32 +204,6 @@ def published_means(per_repo: dict) -> dict:
 def mean_of(records, key: str) -> float:
     values = [record[key] for record in records]
     return round(statistics.mean(values), 4) if values else 0.0
-
-
-def provenance(arguments: argparse.Namespace) -> dict:
-    return {
-        "benchmark": arguments.benchmark,
-        "command": "python scripts/evaluate.py " + arguments.benchmark,
-        "commit": commit(),
-        "model": open_checkpoint(arguments.model).fingerprint,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "uncommitted"
-
-
-def save(report: dict, benchmark: str) -> None:
-    folder = Path(__file__).parent.parent / "results"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{benchmark}-{report['commit']}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    print(path, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ largest process. Figures go to `results/`; the last line printed is JSON.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from provenance import provenance, save
 
 HERE = Path(__file__).parent
 FIRST = 5
@@ -38,16 +39,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as home:
             measured[name] = measure(repository, (arguments.checkouts / name).resolve(), home)
         print(f"{name}: {measured[name]['answered']}", file=sys.stderr)
-    report = {
-        "benchmark": "real-repositories",
-        "command": "python scripts/measure_repos.py CHECKOUTS",
-        "commit": output(["git", "rev-parse", "--short=12", "HEAD"], HERE),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "date": time.strftime("%Y-%m-%d"),
-        "repositories": measured,
-    }
-    path = HERE.parent / "results" / f"real-repositories-{report['commit']}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    report = provenance("real-repositories", "python scripts/measure_repos.py CHECKOUTS")
+    report["repositories"] = measured
+    save(report)
     print(json.dumps(report))
 
 

@@ -1,0 +1,67 @@
+"""Work in processes of its own: nothing that ran before counts towards its memory."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+R = TypeVar("R")
+FRESH = get_context("spawn")
+SAMPLE_SECONDS = 0.05
+
+
+def new_process(context: BaseContext = FRESH) -> ProcessPoolExecutor:
+    """One process that keeps what it is given between calls."""
+    return ProcessPoolExecutor(1, context)
+
+
+def having_imported(*modules: str) -> BaseContext:
+    """Processes that are forked from one that has imported modules and done nothing else."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*modules])
+    return context
+
+
+def in_process(
+    function: Callable[..., R], *arguments: object, context: BaseContext = FRESH
+) -> R | None:
+    """Call in a fresh process; None where it was killed, as it is for want of memory."""
+    with new_process(context) as process:
+        try:
+            return process.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            print(f"{function.__name__}{arguments} was killed", file=sys.stderr)
+            return None
+
+
+def run_tree(command: list[str], folder: Path) -> dict[str, float]:
+    """Wall seconds of a command, and the most memory that it and its children held at once."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    watched, peak = psutil.Process(process.pid), 0
+    while process.poll() is None:
+        peak = max(peak, _resident(watched))
+        time.sleep(SAMPLE_SECONDS)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    return {"seconds": round(seconds, 2), "peak_mb": round(peak / 1e6)}
+
+
+def _resident(process: psutil.Process) -> int:
+    """Resident memory of a process and its descendants; shared pages count in each."""
+    total = 0
+    try:
+        for one in [process, *process.children(recursive=True)]:
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass  # it ended meanwhile
+    return total

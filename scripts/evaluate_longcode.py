@@ -1,0 +1,253 @@
+"""Docstring → function over held-out repositories, by length of the function: SASA and its rivals.
+
+    python scripts/evaluate_longcode.py POOL.jsonl.zst [--systems NAME …] [--model FOLDER]
+
+The pool holds every function of repositories that nothing is trained on (`scripts/mine_pairs.py
+--held-out`), the documented ones with their question. Each system ranks the whole pool for each
+question. Systems are the encoder with any pattern of `models.config` (`sasa`, `full`, …), then
+
+    truncate-512   the encoder with full attention on the first 512 tokens
+    chunk-max      windows of 512 tokens, each a vector; a function scores as its best (as in SEA)
+    chunk-mean     the same, its vector the mean of theirs
+    bm25           the text index of the program alone
+
+`pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`. Vectors are kept
+by content, so systems share what they agree on. Figures go to `results/`; the last line is JSON.
+"""
+
+import argparse
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from indexer.mining.shards import Pair, decoded_links, read_pairs
+from indexer.storage.vectors import VectorStore
+from indexer.words import query_words, words
+from models.batching import batches
+from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
+from models.config import SasaConfig
+from models.encoder import Encoder
+from models.inputs import EncoderInput, encoder_input, query_input
+from models.tokenizer import Tokenizer, Tokens
+from provenance import provenance, save
+
+BUCKETS = (128, 256, 512, 1024, 2048, 4096)
+SYSTEMS = ("bm25", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer", "bigbird")
+SYSTEMS += ("sasa-no-topk", "sasa-no-ast", "sasa")
+WINDOW = 512
+RESAMPLES = 1000
+NO_LINKS = np.empty((0, 2), dtype=np.int32)
+stderr = Console(stderr=True)
+
+
+def main() -> None:
+    arguments = read_arguments()
+    pool = chosen_pool(arguments)
+    asked = [place for place, pair in enumerate(pool) if pair.query]
+    if not asked:
+        sys.exit(f"{arguments.pool}: no function with a question in this selection")
+    checkpoint = open_checkpoint(arguments.model)
+    bench = Bench(checkpoint, pool, asked, arguments.vectors)
+    ranks = {system: bench.ranks(system) for system in arguments.systems}
+    lengths = np.array([pool[place].tokens for place in asked])
+    report = provenance("longcode", " ".join(["scripts/evaluate_longcode.py", *sys.argv[1:]]))
+    report |= {
+        "model": checkpoint.name,
+        "fingerprint": checkpoint.fingerprint,
+        "pool": len(pool),
+        "queries": len(asked),
+        "languages": len({pair.language for pair in pool}),
+        "min_tokens": arguments.min_tokens,
+        "systems": {name: by_length(found, lengths) for name, found in ranks.items()},
+    }
+    show(report)
+    if not arguments.no_save:
+        save(report)
+    print(json.dumps(report))
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), metavar="NAME")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--min-tokens", type=int, default=0, help="only functions this long")
+    parser.add_argument("--queries", type=int, help="a sample of so many questions")
+    parser.add_argument("--functions", type=int, help="a sample of so many functions without one")
+    parser.add_argument("--vectors", type=Path, default=Path("data/longcode/vectors.db"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-save", action="store_true")
+    return parser.parse_args()
+
+
+def chosen_pool(arguments: argparse.Namespace) -> list[Pair]:
+    """The functions that take part, in the order of the file; unasked questions are dropped."""
+    pool = [pair for pair in read_pairs(arguments.pool) if pair.tokens >= arguments.min_tokens]
+    asked = sampled([pair for pair in pool if pair.query], arguments.queries, arguments.seed)
+    silent = [pair for pair in pool if not pair.query]
+    return asked + sampled(silent, arguments.functions, arguments.seed)
+
+
+def sampled(pairs: list[Pair], count: int | None, seed: int) -> list[Pair]:
+    if count is None or count >= len(pairs):
+        return pairs
+    picked = np.random.default_rng(seed).choice(len(pairs), count, replace=False)
+    return [pairs[place] for place in sorted(picked)]
+
+
+@dataclass
+class Bench:
+    """Ranks the pool for each question with any system."""
+
+    checkpoint: Checkpoint
+    pool: list[Pair]
+    asked: list[int]
+    vectors_path: Path
+
+    def __post_init__(self) -> None:
+        self.vectors_path.parent.mkdir(parents=True, exist_ok=True)
+        self.store = VectorStore(self.vectors_path)
+        self.encoder = Encoder(self.checkpoint)
+        tokenizer = Tokenizer(self.checkpoint)
+        self.tokens = tokenizer.tokenize([pair.code for pair in self.pool])
+        config = self.checkpoint.sasa
+        questions = [self.pool[place].query for place in self.asked]
+        self.queries = self.embed(
+            [query_input(tokenizer, text, WINDOW, config) for text in questions]
+        )
+
+    def ranks(self, system: str) -> np.ndarray:
+        """The rank of the right function for each question; equal scores share the worst rank."""
+        if system == "bm25":
+            return np.array(list(self._word_ranks()))
+        scores = self._scores(system)  # (questions, pool)
+        right = scores[np.arange(len(self.asked)), self.asked]
+        return (scores >= right[:, None]).sum(1)
+
+    def _scores(self, system: str) -> np.ndarray:
+        config = self.checkpoint.sasa
+        if system == "truncate-512":
+            return self.queries @ self.embed([plain(cut(t, 0), config) for t in self.tokens]).T
+        if system.startswith("chunk-"):
+            return self._chunk_scores(system, config)
+        config = with_settings(config, system)
+        return self.queries @ self.embed(list(self._inputs(config))).T
+
+    def _chunk_scores(self, system: str, config: SasaConfig) -> np.ndarray:
+        inputs, owners = [], []
+        for place, tokens in enumerate(self.tokens):
+            for start in range(0, max(1, len(tokens) - 2), WINDOW - 2):
+                inputs.append(plain(cut(tokens, start), config))
+                owners.append(place)
+        vectors, firsts = self.embed(inputs), np.unique(owners, return_index=True)[1]
+        if system == "chunk-max":
+            return np.maximum.reduceat(self.queries @ vectors.T, firsts, axis=1)
+        mean = np.add.reduceat(vectors, firsts, axis=0)
+        return self.queries @ (mean / np.linalg.norm(mean, axis=1, keepdims=True)).T
+
+    def _inputs(self, config: SasaConfig) -> Iterator[EncoderInput]:
+        for pair, tokens in zip(self.pool, self.tokens, strict=True):
+            fitting = tokens
+            if len(tokens) > config.max_tokens:
+                ends = (config.max_tokens - 1, len(tokens) - 1)
+                fitting = Tokens(*(np.append(x[: ends[0]], x[ends[1]]) for x in parts(tokens)))
+            links = decoded_links(pair.links) if pair.links else NO_LINKS
+            yield encoder_input(fitting, links, config, self.checkpoint.prior)
+
+    def embed(self, inputs: Sequence[EncoderInput]) -> np.ndarray:
+        """Unit vectors (n, E), from the store where it has them."""
+        keys = [item.key(self.checkpoint.fingerprint) for item in inputs]
+        known = self.store.known(keys)
+        new = list(
+            {key: item for key, item in zip(keys, inputs, strict=True) if key not in known}.items()
+        )
+        lengths = [len(item) for _, item in new]
+        groups = list(batches(lengths, self.checkpoint.sasa.full_tokens))
+        for group in track(groups, "encoding", console=stderr, disable=not groups):
+            vectors = self.encoder.embed([new[place][1] for place in group])
+            self.store.put([new[place][0] for place in group], vectors)
+        found = self.store.get(keys)
+        return np.stack([found[key] for key in keys]).astype(np.float32)
+
+    def _word_ranks(self) -> Iterator[int]:
+        index = sqlite3.connect(":memory:")
+        index.execute("CREATE VIRTUAL TABLE code USING fts5(words, tokenize='porter ascii')")
+        rows = ((place, words(pair.code)) for place, pair in enumerate(self.pool))
+        index.executemany("INSERT INTO code(rowid, words) VALUES (?, ?)", rows)
+        better = "SELECT rowid, bm25(code) AS score FROM code WHERE code MATCH ? ORDER BY score"
+        for place in track(self.asked, "bm25", console=stderr):
+            query = " OR ".join(f'"{word}"' for word in query_words(self.pool[place].query))
+            order = [row for row, _ in index.execute(better, (query,))] if query else []
+            yield order.index(place) + 1 if place in order else len(self.pool)
+
+
+def with_settings(config: SasaConfig, system: str) -> SasaConfig:
+    """The settings of `pattern` or `pattern:name=value,…`."""
+    pattern, _, changes = system.partition(":")
+    values = dict(change.split("=") for change in changes.split(",") if change)
+    numbers = {name: float(v) if "." in v else int(v) for name, v in values.items()}
+    return replace(config, pattern=pattern, **numbers)
+
+
+def parts(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+    return tokens.ids, tokens.starts
+
+
+def cut(tokens: Tokens, start: int) -> np.ndarray:
+    """The ids of a window of the text between the special tokens."""
+    body = tokens.ids[1:-1][start : start + WINDOW - 2]
+    return np.concatenate([tokens.ids[:1], body, tokens.ids[-1:]])
+
+
+def plain(ids: np.ndarray, config: SasaConfig) -> EncoderInput:
+    return encoder_input(Tokens(ids, np.zeros(len(ids), dtype=np.int32)), NO_LINKS, config)
+
+
+def by_length(ranks: np.ndarray, lengths: np.ndarray) -> dict[str, dict[str, float]]:
+    """MRR with its 95 % interval and recall@10: of all, above 512 and 1,024 tokens, by bucket."""
+    groups = {"all": lengths > 0, ">512": lengths > 512, ">1024": lengths > 1024}
+    groups |= {
+        f"<={most}": (lengths > least) & (lengths <= most)
+        for least, most in zip((0, *BUCKETS), BUCKETS, strict=False)
+    }
+    return {name: figures(ranks[inside]) for name, inside in groups.items() if inside.any()}
+
+
+def figures(ranks: np.ndarray) -> dict[str, float]:
+    gains = 1 / ranks
+    samples = np.random.default_rng(0).integers(0, len(gains), (RESAMPLES, len(gains)))
+    low, high = np.percentile(gains[samples].mean(1), [2.5, 97.5])
+    return {
+        "n": len(ranks),
+        "mrr": round(float(gains.mean()), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+        "recall_at_10": round(float((ranks <= 10).mean()), 4),
+    }
+
+
+def show(report: dict) -> None:
+    groups = list(next(iter(report["systems"].values())))
+    table = Table("system", *groups, title="MRR by tokens of the function")
+    for name, found in report["systems"].items():
+        cells = (found[group] for group in groups)
+        table.add_row(
+            name, *(f"{x['mrr']:.3f} [dim]({x['low']:.3f}–{x['high']:.3f})" for x in cells)
+        )
+    counts = next(iter(report["systems"].values()))
+    table.add_row("questions", *(str(counts[group]["n"]) for group in groups))
+    stderr.print(table)
+
+
+if __name__ == "__main__":
+    main()
