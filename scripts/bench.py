@@ -22,21 +22,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench_options import Options, Patience
-from bench_plot import draw, newest
-from bench_processes import in_process
-from bench_tables import print_section, print_targets, targets
+from benchmarks.options import Options, Patience
+from benchmarks.plot import draw, newest
+from benchmarks.processes import in_process
+from benchmarks.tables import print_section, print_targets, targets
 from provenance import ROOT, changed_files, provenance, save
 
 # Section: the function that measures it, its share of --minutes, and about the minutes besides
 # on two cores.
 SECTIONS = {
-    "attention": ("bench_attention.measure", 0.15, 0.3),
-    "encoding": ("bench_encoding.measure", 0.5, 0.5),
-    "memory": ("bench_memory.measure", 0.0, 4.0),
-    "library": ("bench_library.measure", 0.35, 2.0),
-    "indexing": ("bench_program.measure_indexing", 0.0, 2.5),
-    "query": ("bench_program.measure_query", 0.0, 0.5),
+    "attention": ("benchmarks.attention.measure", 0.15, 0.3),
+    "encoding": ("benchmarks.encoding.measure", 0.5, 0.5),
+    "memory": ("benchmarks.memory.measure", 0.0, 4.0),
+    "library": ("benchmarks.library.measure", 0.35, 2.0),
+    "indexing": ("benchmarks.program.measure_indexing", 0.0, 2.5),
+    "query": ("benchmarks.program.measure_query", 0.0, 0.5),
 }
 LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192)
 MEMORY_LENGTHS = (1024, 4096, 8192)

@@ -19,9 +19,12 @@ FOLDERS = (
     "indexer",
     "indexer/sources",
     "indexer/syntax",
+    "indexer/mining",
+    "indexer/training",
     "indexer/storage",
     "models",
     "scripts",
+    "scripts/benchmarks",
 )
 
 

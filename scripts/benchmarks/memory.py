@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from bench_measure import PeakMemory
-from bench_options import Options
-from bench_processes import having_imported, in_process
-from bench_systems import MODELS, SYSTEMS, batch_size, encode, fits, random_inputs, settled
+from benchmarks.measure import PeakMemory
+from benchmarks.options import Options
+from benchmarks.processes import having_imported, in_process
+from benchmarks.systems import MODELS, SYSTEMS, batch_size, encode, fits, random_inputs, settled
 from models.checkpoint import open_checkpoint
 from models.encoder import Encoder
 

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from bench_measure import Work, compare, summary
-from bench_options import Options, Patience
-from bench_systems import MODELS, SYSTEMS, batch_size, encode, fits, random_inputs, settled
+from benchmarks.measure import Work, compare, summary
+from benchmarks.options import Options, Patience
+from benchmarks.systems import MODELS, SYSTEMS, batch_size, encode, fits, random_inputs, settled
 from models.encoder import Encoder
 
 # Tokens of a batch.

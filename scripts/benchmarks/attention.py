@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench_measure import Work, compare, summary
-from bench_options import Options
-from bench_systems import batch_size, fits, pattern_for, settled
+from benchmarks.measure import Work, compare, summary
+from benchmarks.options import Options
+from benchmarks.systems import batch_size, fits, pattern_for, settled
 from models.attention import AttentionPath, attend
 from models.attention_pattern import AttentionPattern
 from models.config import SasaConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench_measure import total_memory
+from benchmarks.measure import total_memory
 from models.blocks import BlockPattern, select_blocks
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.config import SasaConfig

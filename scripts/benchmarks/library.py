@@ -14,9 +14,9 @@ from statistics import median
 
 import numpy as np
 
-from bench_options import Options
-from bench_processes import in_process, new_process
-from bench_texts import Text, histogram, read_texts, sample
+from benchmarks.options import Options
+from benchmarks.processes import in_process, new_process
+from benchmarks.texts import Text, histogram, read_texts, sample
 from models.checkpoint import Checkpoint, open_checkpoint
 from provenance import commit
 
@@ -119,7 +119,7 @@ _state: dict = {}  # what a process keeps between calls
 
 def _start_ours(device: str) -> None:
     """Load the encoder, past the time that it encodes without compiling."""
-    from bench_systems import settled
+    from benchmarks.systems import settled
     from models.encoder import Encoder
     from models.prior import load_prior
     from models.tokenizer import Tokenizer
@@ -138,7 +138,7 @@ def _start_ours(device: str) -> None:
 
 def _pass_ours(texts: list[str], links: list[np.ndarray]) -> dict:
     """Texts to vectors as indexing does it; and the seconds of the encoder alone."""
-    from bench_measure import PeakMemory
+    from benchmarks.measure import PeakMemory
     from models.batching import batches, pace_of
     from models.inputs import encoder_input
 
@@ -185,7 +185,7 @@ def _start_library(folder: Path, device: str) -> None:
 
 def _pass_library(texts: list[str], batch_size: int) -> dict:
     """Texts to vectors by the library's own call, which sorts them by length."""
-    from bench_measure import PeakMemory
+    from benchmarks.measure import PeakMemory
 
     memory, start = PeakMemory(_state["device"]), time.perf_counter()
     vectors = _state["model"].encode(texts, batch_size=batch_size, show_progress_bar=False)

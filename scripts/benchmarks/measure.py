@@ -7,7 +7,7 @@ from statistics import median
 
 import torch
 
-from bench_options import Patience
+from benchmarks.options import Patience
 
 Work = Callable[[], object]
 MEGABYTE = 1e6

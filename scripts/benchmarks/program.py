@@ -10,8 +10,8 @@ from statistics import median
 
 import numpy as np
 
-from bench_options import Options
-from bench_processes import in_process, run_tree
+from benchmarks.options import Options
+from benchmarks.processes import in_process, run_tree
 from measure_repos import run
 from provenance import commit
 
