@@ -67,6 +67,7 @@ def main() -> None:
         "languages": len({pair.language for pair in pool}),
         "min_tokens": arguments.min_tokens,
         "systems": {name: by_length(found, lengths) for name, found in ranks.items()},
+        "cosine_with_full": bench.agreement("full"),
     }
     show(report)
     if not arguments.no_save:
@@ -118,6 +119,7 @@ class Bench:
         self.vectors_path.parent.mkdir(parents=True, exist_ok=True)
         self.store = VectorStore(self.vectors_path)
         self.encoder = Encoder(self.checkpoint)
+        self.vectors: dict[str, np.ndarray] = {}
         tokenizer = Tokenizer(self.checkpoint)
         self.tokens = tokenizer.tokenize([pair.code for pair in self.pool])
         config = self.checkpoint.sasa
@@ -140,8 +142,19 @@ class Bench:
             return self.queries @ self.embed([plain(cut(t, 0), config) for t in self.tokens]).T
         if system.startswith("chunk-"):
             return self._chunk_scores(system, config)
-        config = with_settings(config, system)
-        return self.queries @ self.embed(list(self._inputs(config))).T
+        inputs = list(self._inputs(with_settings(config, system)))
+        self.vectors[system] = self.embed(inputs)
+        return self.queries @ self.vectors[system].T
+
+    def agreement(self, other: str) -> dict[str, float]:
+        """The mean cosine of each pattern's vectors with those of another, over the pool."""
+        if other not in self.vectors:
+            return {}
+        means = {
+            name: float((rows * self.vectors[other]).sum(1).mean())
+            for name, rows in self.vectors.items()
+        }
+        return {name: round(mean, 5) for name, mean in means.items()}
 
     def _chunk_scores(self, system: str, config: SasaConfig) -> np.ndarray:
         inputs, owners = [], []
@@ -245,6 +258,8 @@ def show(report: dict) -> None:
             name, *(f"{x['mrr']:.3f} [dim]({x['low']:.3f}–{x['high']:.3f})" for x in cells)
         )
     counts = next(iter(report["systems"].values()))
+    for name, cosine in report["cosine_with_full"].items():
+        stderr.print(f"{name}: cosine with full {cosine:.4f}")
     table.add_row("questions", *(str(counts[group]["n"]) for group in groups))
     stderr.print(table)
 
