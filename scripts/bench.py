@@ -134,7 +134,7 @@ def repositories(arguments: argparse.Namespace) -> tuple[Path, ...]:
 
 def measure(section: str, options: Options) -> dict:
     """Run a section; called in a process of its own."""
-    module, function = SECTIONS[section][0].split(".")
+    module, function = SECTIONS[section][0].rsplit(".", 1)
     return getattr(import_module(module), function)(options)
 
 
