@@ -132,6 +132,10 @@ class Recorder:
         self._batches.append(inputs)
         return self._encoder.embed(inputs)
 
+    def account(self) -> str:
+        """What ran, as the encoder tells it."""
+        return self._encoder.account()
+
     def replay_seconds(self) -> float:
         """How long all batches take once more."""
         started = time.perf_counter()
