@@ -1,0 +1,253 @@
+"""One step of training after another: encode the pairs, take the loss, move the weights.
+
+A step is a pure function of the state and the batch, so a run that is saved and loaded goes on as
+if it had never stopped. A batch whose activations would not fit in memory takes GradCache (Gao et
+al. 2021, arXiv 2101.06983): all vectors without a graph, the loss's gradient with respect to them,
+then a second forward pass for each chunk, through which that gradient flows on. The result is
+that of the direct form.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.checkpoint import Checkpoint, CheckpointError
+from models.contrastive import Loss, nearly_same, pair_loss
+from models.pair_batch import PairBatch
+from models.student import Student
+from models.training_state import State, load_state, save_state
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a step does with a batch; a run keeps them from its first step to its last.
+
+    Attributes:
+        steps: Where the schedule ends.
+        learning_rate: At the end of the warm-up.
+        schedule: How it falls from there to 0, or not.
+        warmup: The share of the steps over which it rises.
+        weight_decay: Of matrices; vectors have none.
+        max_norm: Longer gradients are shortened to this.
+        temperature: Divides the cosines.
+        distillation: The weight of keeping queries where the starting model put them.
+        average_decay: Of the running average of the weights.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 3e-5
+    schedule: Schedule = "linear"
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    temperature: float = 0.05
+    distillation: float = 1.0
+    average_decay: float = 0.98
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.learning_rate <= 0 or self.temperature <= 0:
+            raise ValueError(f"steps, learning_rate and temperature must be above 0, got {self}")
+        if not (0 <= self.warmup < 1 and 0 <= self.average_decay < 1):
+            raise ValueError(f"warmup and average_decay must be in 0..1, got {self}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        warmup = math.ceil(self.warmup * self.steps)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = min(1.0, (step - warmup) / max(1, self.steps - warmup))
+        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+        return self.learning_rate * left
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step saw."""
+
+    step: int  # how many steps are done
+    loss: float
+    contrast: float
+    distillation: float
+    recall: float
+    gradient_norm: float
+    learning_rate: float
+
+
+class Trainer:
+    """Weights, optimizer and running average, and the step that moves them.
+
+    `cache_above` is the number of tokens in a batch beyond which gradients are cached.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        settings: Settings,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        chunk_tokens: int = 4096,
+        cache_above: int = 40_000,
+    ) -> None:
+        self.settings = settings
+        self.step = 0
+        self.student = Student(checkpoint, device, dtype, chunk_tokens)
+        self._teacher = None
+        if settings.distillation:
+            self._teacher = Student(checkpoint, device, dtype, chunk_tokens)
+        self._cache_above = cache_above
+        self._parameters = self.student.parameters()
+        self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
+        self._optimizer = _optimizer(self._parameters, settings.weight_decay)
+
+    def learn(self, batch: PairBatch) -> Report:
+        """Take one step.
+
+        Raises:
+            CheckpointError: the gradient is not a number; the weights are as they were.
+        """
+        rate = self.settings.rate(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.add_gradients(batch)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.settings.max_norm)
+        if not bool(norm.isfinite()):
+            raise CheckpointError(
+                f"the gradient of step {self.step} is {norm.item()}", "lower the learning rate"
+            )
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        self._update_average()
+        return Report(
+            step=self.step,
+            loss=loss.total.item(),
+            contrast=loss.contrast.item(),
+            distillation=loss.distillation.item(),
+            recall=loss.recall.item(),
+            gradient_norm=norm.item(),
+            learning_rate=rate,
+        )
+
+    def add_gradients(self, batch: PairBatch, cached: bool | None = None) -> Loss:
+        """Add the gradients of a batch to those of the weights; `cached` None: by its size."""
+        inputs = (*batch.queries, *batch.codes)
+        if cached is None:
+            cached = batch.tokens > self._cache_above
+        if not cached:
+            loss = self._loss(self.student.encode(inputs), batch)
+            loss.total.backward()
+            return loss
+        with torch.no_grad():
+            vectors = self.student.encode(inputs)
+        loss = self._loss(vectors.requires_grad_(), batch)
+        loss.total.backward()
+        assert vectors.grad is not None
+        for chunk in self.student.chunks(inputs):
+            weights = self.student.weights()
+            again = self.student.encode_chunk([inputs[i] for i in chunk], weights)
+            again.backward(vectors.grad[chunk])
+        return loss
+
+    def _loss(self, vectors: Tensor, batch: PairBatch) -> Loss:
+        queries, codes = vectors.tensor_split([len(batch.queries)])
+        device = vectors.device
+        excluded = torch.from_numpy(batch.not_negative).to(device)
+        excluded = excluded | nearly_same(codes, torch.from_numpy(batch.alike).to(device))
+        teacher = None
+        if self._teacher is not None:
+            with torch.no_grad():
+                teacher = self._teacher.encode(batch.queries)
+        settings = self.settings
+        return pair_loss(
+            queries, codes, excluded, teacher, settings.temperature, settings.distillation
+        )
+
+    def _update_average(self) -> None:
+        """Early averages are over fewer steps: the start soon leaves them."""
+        decay = min(self.settings.average_decay, self.step / (self.step + 9))
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                self._average[name].lerp_(parameter, 1 - decay)
+
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """Store everything that the next step depends on; the file appears whole or not at all.
+
+        Args:
+            path: where.
+            facts: what the run is made of, as JSON; `resume` compares it.
+        """
+        moments = [self._optimizer.state[p] for p in self._parameters.values()]
+        names = list(self._parameters)
+        first, second = (
+            {
+                name: moment[key]
+                for name, moment in zip(names, moments, strict=True)
+                if key in moment
+            }
+            for key in ("exp_avg", "exp_avg_sq")
+        )
+        weights = {name: p.detach() for name, p in self._parameters.items()}
+        state = State(self.step, self._facts(facts), weights, self._average, first, second)
+        save_state(path, state)
+
+    def resume(self, path: Path, facts: dict[str, Any]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            CheckpointError: the file is damaged, or is that of a run with other settings.
+        """
+        state = load_state(path)
+        _check_same(path, state.facts, self._facts(facts))
+        self.step = state.step
+        try:
+            with torch.no_grad():
+                for name, parameter in self._parameters.items():
+                    parameter.copy_(state.weights[name])
+                    self._average[name].copy_(state.average[name])
+                    if state.step:
+                        self._optimizer.state[parameter] = {
+                            "step": torch.tensor(float(state.step), device=parameter.device),
+                            "exp_avg": state.first[name].to(parameter.device),
+                            "exp_avg_sq": state.second[name].to(parameter.device),
+                        }
+        except (KeyError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CheckpointError(
+                f"{path} does not fit the model: {reason}", "start a run with another name"
+            ) from error
+
+    def _facts(self, facts: dict[str, Any]) -> dict[str, Any]:
+        return asdict(self.settings) | facts
+
+
+def _optimizer(parameters: dict[str, torch.nn.Parameter], decay: float) -> torch.optim.AdamW:
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    vectors = [p for p in parameters.values() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _check_same(path: Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
+    changed = [
+        f"{name} {stored.get(name)!r}, not {given.get(name)!r}"
+        for name in sorted(stored.keys() | given.keys())
+        if stored.get(name) != given.get(name)
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{path} was made with {'; '.join(changed)}",
+            "give the run's own settings, or start a run with another name",
+        )

@@ -1,0 +1,71 @@
+"""Where a run stands, as one safetensors file: weights, their average, optimizer, facts.
+
+Nothing is pickled. The file is written beside its place and moved there, so a run that is killed
+while saving keeps its last state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.checkpoint import CheckpointError
+
+_PARTS = ("weights", "average", "first", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that the next step depends on, by the names of the weights."""
+
+    step: int
+    facts: dict[str, Any]
+    weights: dict[str, Tensor]
+    average: dict[str, Tensor]
+    first: dict[str, Tensor]  # AdamW's moments; empty before the first step
+    second: dict[str, Tensor]
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state."""
+    tensors = {
+        f"{part}/{name}": tensor.contiguous().cpu()
+        for part in _PARTS
+        for name, tensor in getattr(state, part).items()
+    }
+    beside = path.with_name(f"{path.name}.writing")
+    facts = {"step": str(state.step), "facts": json.dumps(state.facts)}
+    save_file(tensors, beside, metadata=facts)
+    with open(beside, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def load_state(path: Path) -> State:
+    """Read a state.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata()
+            for key in file.keys():  # noqa: SIM118 - no mapping
+                part, _, name = key.partition("/")
+                parts[part][name] = file.get_tensor(key)
+        return State(int(about["step"]), dict(json.loads(about["facts"])), **parts)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no {path}", "start the run first") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{path} cannot be read: {reason}", "delete it; the run starts anew"
+        ) from error

@@ -1,0 +1,206 @@
+"""Train the encoder on mined pairs, a question and the code that answers it.
+
+    python scripts/train.py run NAME --minutes 60          a slice on a CPU; again: the next slice
+    python scripts/train.py run NAME --pairs-per-step 1024 on a GPU, which `--device auto` finds
+    python scripts/train.py export NAME --average 0.5 --out FOLDER
+
+`run` reads `data/packed`, which it makes from the shards in `data/mined` where it is missing
+(`pack` makes it anew), and keeps state, log and plot in `data/runs/NAME`. `export` mixes the
+trained weights with those of the start and writes a folder that `--model` takes. For a second
+round `mine-negatives` looks for wrong answers that a model likes: `--hard-negatives FILE` of a new
+run takes them. The last line printed is JSON.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.errors import CodesearchError, UsageError
+from indexer.training.mixture import Batches, Mixture
+from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
+from indexer.training.pack import pack
+from indexer.training.packed import Packed
+from indexer.training.run import STATE, Run, Slice
+from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
+
+# Activations take about 0.1 MB a token; beyond `cache_above` of them gradients are cached.
+ON_CPU = {"chunk_tokens": 4096, "cache_above": 40_000}
+ON_CUDA = {"chunk_tokens": 65_536, "cache_above": 300_000}
+
+
+def main() -> None:
+    arguments = read_arguments()
+    commands = {
+        "pack": pack_shards,
+        "run": run,
+        "export": export_run,
+        "mine-negatives": find_negatives,
+    }
+    try:
+        result = commands[arguments.command](arguments)
+    except (CodesearchError, CheckpointError) as error:
+        sys.exit(f"error: {error} ({error.hint})")
+    print(json.dumps(result))
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_run(commands.add_parser("run", help="train, or go on training"))
+    packing = commands.add_parser("pack", help="tokenize the shards anew")
+    exporting = commands.add_parser("export", help="write a checkpoint folder")
+    exporting.add_argument("name")
+    exporting.add_argument("--average", type=float, default=0.5, help="share of the trained model")
+    exporting.add_argument("--weights", choices=["average", "last"], default="average")
+    exporting.add_argument("--out", type=Path, required=True)
+    mining = commands.add_parser("mine-negatives", help="look for hard negatives")
+    mining.add_argument("--out", type=Path, required=True)
+    mining.add_argument("--sample", type=int, default=20_000, help="pairs")
+    mining.add_argument("--seed", type=int, default=0)
+    for command in commands.choices.values():
+        command.add_argument("--model", default=DEFAULT_MODEL, help="where training starts")
+        command.add_argument("--packed", type=Path, default=Path("data/packed"))
+        command.add_argument("--shards", type=Path, default=Path("data/mined"))
+        command.add_argument("--share", type=float, default=1.0, help="of the pairs, to pack")
+        command.add_argument("--runs", type=Path, default=Path("data/runs"))
+        command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+        command.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
+    packing.set_defaults(again=True)
+    return parser.parse_args()
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name")
+    parser.add_argument("--minutes", type=float, help="end this slice in time")
+    parser.add_argument("--steps", type=int, default=1000, help="where the schedule ends")
+    parser.add_argument("--pairs-per-step", type=int, default=96)
+    parser.add_argument("--learning-rate", "--lr", type=float, default=3e-5)
+    parser.add_argument("--schedule", choices=["linear", "cosine", "constant"], default="linear")
+    parser.add_argument("--temperature", type=float, default=0.05)
+    parser.add_argument("--distillation", type=float, default=1.0)
+    parser.add_argument("--long-share", type=float, default=0.15)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hard-negatives", type=Path)
+    parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument("--dev-every", type=int, default=100)
+    parser.add_argument("--dev-pairs", type=int, default=1000)
+    parser.add_argument("--chunk-tokens", type=int, help="encoded at once")
+    parser.add_argument("--cache-above", type=int, help="tokens of a step: cache its gradients")
+    parser.add_argument("--quiet", action="store_true", help="no line for each step")
+
+
+def pack_shards(arguments: argparse.Namespace) -> dict[str, Any]:
+    checkpoint = open_checkpoint(arguments.model)
+    about = pack(arguments.shards, arguments.packed, checkpoint, arguments.share, tell)
+    return {name: value for name, value in about.items() if name != "repos"}
+
+
+def packed_pairs(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Packed:
+    """The packed folder, made first where there is none."""
+    if not (arguments.packed / "pack.json").exists():
+        pack_shards(arguments)
+    return Packed(arguments.packed, checkpoint)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    from models.trainer import Trainer
+
+    checkpoint = open_checkpoint(arguments.model)
+    packed = packed_pairs(arguments, checkpoint)
+    device, dtype = device_and_type(arguments)
+    sizes = dict(ON_CUDA if device.type == "cuda" else ON_CPU)
+    sizes |= {name: getattr(arguments, name) for name in sizes if getattr(arguments, name)}
+    settings, mixture = settings_of(arguments)
+    negatives, negatives_key = None, ""
+    if arguments.hard_negatives is not None:
+        negatives = load_negatives(arguments.hard_negatives, packed)
+        negatives_key = hashlib.blake2b(negatives.tobytes(), digest_size=8).hexdigest()
+    trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
+    facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
+    facts |= json.loads(json.dumps(asdict(mixture)))
+    batches = Batches(packed, mixture, negatives)
+    folder = arguments.runs / arguments.name
+    report = (lambda _: None) if arguments.quiet else tell
+    going = Run(folder, trainer, batches, packed, facts, report)
+    tell(f"{trainer.step} steps are done; training in {dtype} on {device}".replace("torch.", ""))
+    part = Slice(arguments.minutes, arguments.save_every, arguments.dev_every, arguments.dev_pairs)
+    steps = going.go_on(part)
+    if going.plot() is None:
+        tell("no plot: matplotlib is not installed (pip install -e '.[train]')")
+    return {"run": str(folder), "step": steps, "steps": settings.steps}
+
+
+def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
+    """What stays the same through a run."""
+    from models.trainer import Settings
+
+    try:
+        settings = Settings(
+            steps=arguments.steps,
+            learning_rate=arguments.learning_rate,
+            schedule=arguments.schedule,
+            temperature=arguments.temperature,
+            distillation=arguments.distillation,
+        )
+        mixture = Mixture(
+            pairs=arguments.pairs_per_step, seed=arguments.seed, long_share=arguments.long_share
+        )
+    except ValueError as error:
+        raise UsageError(str(error), "see scripts/train.py run --help") from error
+    return settings, mixture
+
+
+def device_and_type(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    import torch
+
+    from models.encoder import _fast_dtype, choose_device
+
+    device = choose_device(arguments.device)
+    if arguments.dtype == "auto":
+        return device, _fast_dtype(device)
+    return device, getattr(torch, arguments.dtype)
+
+
+def export_run(arguments: argparse.Namespace) -> dict[str, Any]:
+    from models.interpolation import export
+    from models.training_state import load_state
+
+    start = open_checkpoint(arguments.model)
+    state = load_state(arguments.runs / arguments.name / STATE)
+    if state.facts["start"] != start.fingerprint:
+        raise UsageError(f"{arguments.name} did not start from {start.name}", "give its --model")
+    if not 0 <= arguments.average <= 1:
+        raise UsageError(f"--average {arguments.average} is not in 0..1", "0.5 is a good start")
+    trained = state.average if arguments.weights == "average" else state.weights
+    fingerprint = export(start, trained, arguments.average, arguments.out)
+    return {"model": str(arguments.out), "fingerprint": fingerprint, "step": state.step}
+
+
+def find_negatives(arguments: argparse.Namespace) -> dict[str, Any]:
+    from models.student import Student
+
+    checkpoint = open_checkpoint(arguments.model)
+    packed = packed_pairs(arguments, checkpoint)
+    device, dtype = device_and_type(arguments)
+    sizes = ON_CUDA if device.type == "cuda" else ON_CPU
+    student = Student(checkpoint, device, dtype, sizes["chunk_tokens"])
+    rows = np.flatnonzero(~packed.records["is_dev"])
+    rng = np.random.default_rng(arguments.seed)
+    chosen = np.sort(rng.permutation(rows)[: arguments.sample])
+    negatives = mine_negatives(packed, chosen, student.embed)
+    save_negatives(arguments.out, packed, negatives)
+    return {"pairs": len(chosen), "negatives": int((negatives >= 0).sum())}
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

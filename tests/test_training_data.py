@@ -1,0 +1,433 @@
+"""From shards to batches: what is packed, held out, mixed and measured."""
+
+from __future__ import annotations
+
+import json
+import random
+import runpy
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.errors import UsageError
+from indexer.mining.shards import Pair, encoded_links, write_pairs
+from indexer.training.development import dev_rows, measure, ranks_of
+from indexer.training.journal import Journal
+from indexer.training.mixture import LONG, Batches, Mixture, weights_of
+from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
+from indexer.training.pack import MAX_QUERY_TOKENS, VARIANTS, held_out, pack
+from indexer.training.packed import Packed
+from indexer.training.phrasing import imperative, phrase
+from indexer.training.records import RECORD, alike, not_negatives
+from indexer.training.run import STATE
+from models.checkpoint import Checkpoint, open_checkpoint
+from models.inputs import encoder_input
+from models.tokenizer import Tokenizer
+from models.training_state import load_state
+from tests.small_models import save_model
+
+ROOT = Path(__file__).parent.parent
+TEXT = "open read write close path file json user list find sort load save print test"
+WORDS = TEXT.split()
+DEV = held_out(["own/app", "own/lib", "own/web"])
+
+
+def pair(number: int, repo: str, **changes: object) -> Pair:
+    """The pair of a function whose words are its own; every eighth is long."""
+    rng = random.Random(f"{number} {repo}")
+    place = " ".join(WORDS[int(digit)] for digit in f"{number:02}")
+    lines = 130 if number % 8 == 0 else 3
+    body = "".join(f"    {rng.choice(WORDS)} = {rng.choice(WORDS)}\n" for _ in range(lines))
+    plain = Pair(
+        query=f"Returns the {place}.",
+        code=f"def f{number}(path):\n{body}",
+        language=("python", "java", "python", "python")[number % 4],
+        kind=("docstring", "name")[number % 2],
+        repo=repo,
+        commit="0" * 40,
+        path=f"{number}.py",
+        symbol=f"Store.f{number}",
+        start_line=1,
+        end_line=lines,
+        licence="MIT",
+        tokens=0,
+        links=encoded_links(np.array([[0, len(body)], [4, 8]], dtype=np.int32)),
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("model")
+    sizes = {"block_size": 16, "window_blocks": 3, "top_k_blocks": 2, "full_up_to": 0}
+    return open_checkpoint(save_model("bert", folder, sasa=sizes | {"max_tokens": 2048}))
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mined")
+    for repo in ("own/app", "own/lib", "own/web"):
+        pairs = [pair(number, repo) for number in range(40)]
+        write_pairs(folder / f"{repo.replace('/', '+')}.jsonl.zst", pairs)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed(shards, model, tmp_path_factory) -> Packed:
+    folder = tmp_path_factory.mktemp("data") / "packed"
+    pack(shards, folder, model)
+    return Packed(folder, model)
+
+
+def test_a_packed_code_is_what_the_encoder_would_read(packed, model):
+    repo = packed.about["repos"][0]
+    tokenizer = Tokenizer(model)
+    for number in (0, 1, 8):
+        source = pair(number, repo)
+        tokens = tokenizer.tokenize([source.code])[0]
+        links = np.array(
+            [[0, len(source.code) - len("def f(path):\n") - len(str(number))], [4, 8]]
+        )
+        expected = encoder_input(tokens, links.astype(np.int32), model.sasa)
+        found = packed.code(number)
+        assert found.ids.tolist() == expected.ids.tolist()
+        assert found.pattern.dense().tolist() == expected.pattern.dense().tolist()
+    assert not packed.code(0).pattern.covers_all_pairs
+    assert packed.code(1).pattern.covers_all_pairs
+
+
+def test_the_first_way_to_ask_is_the_authors_own(packed, model):
+    asked = pair(3, packed.about["repos"][0]).query
+    assert packed.query(3, 0).ids.tolist() == Tokenizer(model).tokenize([asked])[0].ids.tolist()
+
+
+def test_a_long_question_keeps_its_closing_token(model, tmp_path):
+    long = pair(1, "own/app", long_query="open the file " * 200)
+    write_pairs(tmp_path / "own+app.jsonl.zst", [long])
+    pack(tmp_path, tmp_path / "packed", model)
+    ids = Packed(tmp_path / "packed", model).query(0, VARIANTS - 1).ids
+    assert len(ids) == MAX_QUERY_TOKENS
+    assert ids[-1] == Tokenizer(model).tokenize([""])[0].ids[-1]
+
+
+def test_pairs_without_a_question_are_not_packed(model, tmp_path):
+    pool = [pair(1, "own/app"), pair(2, "own/app", query="", kind="function")]
+    write_pairs(tmp_path / "own+app.jsonl.zst", pool)
+    assert pack(tmp_path, tmp_path / "packed", model)["pairs"] == 1
+
+
+def test_whole_repositories_are_held_out_and_never_trained_on(packed):
+    of_dev = packed.records["is_dev"]
+    repos = np.array(packed.about["repos"])[packed.records["repo"]]
+    assert set(repos[of_dev]) == DEV
+    assert not set(repos[~of_dev]) & DEV
+    batches = Batches(packed, Mixture(pairs=16))
+    assert not any(of_dev[batches.rows(step)].any() for step in range(50))
+
+
+def test_about_a_fiftieth_of_many_repositories_is_held_out_whatever_else_there_is():
+    many = [f"own/app{number}" for number in range(3000)]
+    assert 30 < len(held_out(many)) < 90
+    assert held_out(many[:1500]) <= held_out(many)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(packed):
+    def drawn(seed: int) -> list[list[int]]:
+        batches = Batches(packed, Mixture(pairs=12, seed=seed))
+        return [batches.rows(step).tolist() for step in (5, 0, 3)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert len({tuple(rows) for rows in drawn(1)}) == 3
+    ways = [Batches(packed, Mixture(pairs=12)).batch(step).queries for step in (0, 1)]
+    assert [len(item) for item in ways[0]] != [len(item) for item in ways[1]]
+    one, other = (Batches(packed, Mixture(pairs=12)).batch(2) for _ in range(2))
+    assert [item.ids.tolist() for item in one.queries] == [i.ids.tolist() for i in other.queries]
+
+
+def test_a_batch_has_no_pair_twice_and_its_share_of_long_code(packed):
+    batches = Batches(packed, Mixture(pairs=20, long_share=0.1))
+    for step in range(20):
+        rows = batches.rows(step)
+        assert len(set(rows.tolist())) == 20
+        assert (packed.records["code_length"][rows] > LONG).sum() == 2
+
+
+def test_batches_of_one_language_and_of_one_repository_come_up(packed):
+    def most_common(field: str, **shares: float) -> list[int]:
+        mixture = Mixture(pairs=6, long_share=0, **shares)
+        batches = Batches(packed, mixture)
+        counts = (Counter(packed.records[field][batches.rows(s)].tolist()) for s in range(20))
+        return [count.most_common(1)[0][1] for count in counts]
+
+    assert set(most_common("language", one_language=1, one_repo=0)) == {6}
+    assert set(most_common("repo", one_language=0, one_repo=1)) == {6}
+    assert set(most_common("repo", one_language=0, one_repo=0)) != {6}
+
+
+def test_a_rare_language_is_seen_more_often_than_its_share(packed):
+    mixture = Mixture(pairs=10, long_share=0, one_language=0, one_repo=0)
+    batches = Batches(packed, mixture)
+    rows = np.concatenate([batches.rows(step) for step in range(200)])
+    java = packed.about["languages"].index("java")
+    is_java = packed.records["language"] == java
+    names = packed.records["kind"] == packed.about["kinds"].index("name")
+    assert is_java[rows[names[rows]]].mean() > is_java[names].mean() * 0.7
+    assert 0.1 < names[rows].mean() < 0.4  # half of the pairs, but worth less than docstrings
+
+
+def test_within_a_kind_a_language_counts_by_the_root_of_its_pairs():
+    records = np.zeros(10, dtype=RECORD)
+    records["language"][9] = 1  # nine pairs of one language, one of another
+    weights = weights_of(records, ["docstring"])
+    assert weights[9] / weights[:9].sum() == pytest.approx(1 / 3)
+
+
+def test_no_hard_negative_is_a_pair_of_its_own_batch(packed):
+    everyone = np.tile(np.flatnonzero(~packed.records["is_dev"])[:4], (len(packed.records), 1))
+    batches = Batches(packed, Mixture(pairs=60), everyone)
+    for step in range(10):
+        inside = set(batches.rows(step).tolist())
+        extra = len(batches.batch(step).codes) - 60
+        assert extra <= len(set(everyone[0].tolist()) - inside)
+
+
+def test_what_may_answer_a_question_is_no_negative(model, tmp_path):
+    first = pair(1, "own/app", path="a.py", symbol="A.load", start_line=5, end_line=9)
+    twins = [
+        first,
+        replace(first, code="def g():\n  other", path="b.py", symbol="B.load"),  # same question
+        replace(first, query="Something else.", path="c.py"),  # same code
+        replace(first, query="The whole file.", code="all", start_line=1, end_line=99, symbol=""),
+        replace(first, query="Its neighbour.", code="near", start_line=10, symbol="A.save"),
+    ]
+    write_pairs(tmp_path / "own+app.jsonl.zst", twins)
+    pack(tmp_path, tmp_path / "packed", model)
+    records = Packed(tmp_path / "packed", model).records
+    assert not_negatives(records, records)[0].tolist() == [True, True, True, True, False]
+    assert alike(records, records)[0].tolist() == [True, True, True, False, False]
+    assert not alike(records, records)[3].any()  # the nameless have no namesakes
+
+
+def test_a_batch_says_which_of_its_codes_may_answer(model, tmp_path):
+    first = pair(1, "own/app", path="a.py")
+    write_pairs(tmp_path / "own+app.jsonl.zst", [first, replace(first, code="x", symbol="g")])
+    pack(tmp_path, tmp_path / "packed", model)
+    both = np.arange(2)
+    batch = Packed(tmp_path / "packed", model).batch(both, both * 0, both[:0])
+    assert batch.not_negative.all()
+    assert batch.alike.tolist() == [[True, False], [False, True]]
+
+
+def test_ranks_count_ties_against_the_model_and_leave_twins_out():
+    scores = np.array([[2, 2, 1], [3, 1, 0], [0, 1, 2]], dtype=np.float32)
+    twins = np.eye(3, dtype=bool)
+    assert ranks_of(scores, twins).tolist() == [2, 2, 1]
+    twins[0, 1] = twins[1, 0] = True
+    assert ranks_of(scores, twins).tolist() == [1, 1, 1]
+
+
+def test_dev_is_measured_by_length_and_by_phrasing(packed):
+    rows = dev_rows(packed, 20)
+    assert (packed.records["code_length"][rows] > LONG).sum() == 4
+    knows = {packed.code(row).ids.tobytes(): row for row in rows.tolist()}
+    knows |= {packed.query(row, 0).ids.tobytes(): row for row in rows.tolist()}
+
+    def embed(inputs):  # right for questions as written, lost for any other
+        return np.stack([np.eye(200)[knows.get(i.ids.tobytes(), 199)] for i in inputs])
+
+    found = measure(packed, rows, embed)
+    assert found["mrr"] == 1
+    assert found["mrr_typed"] < 0.5
+    assert {"mrr_128", "mrr_1024"} <= found.keys()
+
+
+def test_hard_negatives_are_wrong_codes_near_the_question(packed, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.flatnonzero(~packed.records["is_dev"])[:30]
+
+    def embed(inputs):
+        vectors = rng.normal(size=(len(inputs), 16)) + 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    found = mine_negatives(packed, rows, embed)
+    assert (found[rows] >= 0).any()
+    assert set(found[found >= 0].tolist()) <= set(rows.tolist())
+    assert not (found == np.arange(len(found))[:, None]).any()
+    save_negatives(tmp_path / "n.npz", packed, found)
+    batch = Batches(packed, Mixture(pairs=8), load_negatives(tmp_path / "n.npz", packed)).batch(0)
+    assert len(batch.queries) == 8
+    assert batch.not_negative.shape == (8, len(batch.codes))
+    save_negatives(tmp_path / "n.npz", packed, found[:, :1])
+    with pytest.raises(UsageError, match="numbers other pairs"):
+        load_negatives(tmp_path / "n.npz", packed)
+    (tmp_path / "n.npz").write_bytes(b"PK broken")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_negatives(tmp_path / "n.npz", packed)
+
+
+def test_hard_negatives_belong_to_one_pack_and_leave_twins_out(model, tmp_path):
+    first = pair(1, "own/app", path="a.py")
+    twins = [first, replace(first, query="Another way.", path="b.py"), pair(2, "own/app")]
+    write_pairs(tmp_path / "own+app.jsonl.zst", twins)
+    pack(tmp_path, tmp_path / "packed", model)
+    small = Packed(tmp_path / "packed", model)
+
+    def embed(inputs):  # all nearly alike: the first ones score highest
+        return np.linspace(1, 0.5, len(inputs))[:, None]
+
+    found = mine_negatives(small, np.arange(3), embed)
+    assert found[0].tolist() == [2, -1, -1, -1]  # not 1, which has the same code
+    save_negatives(tmp_path / "n.npz", small, found)
+    pack(tmp_path, tmp_path / "half", model)
+    other = Packed(tmp_path / "half", model)
+    other.about["pack"] = "another"
+    with pytest.raises(UsageError, match="numbers other pairs"):
+        load_negatives(tmp_path / "n.npz", other)
+
+
+@pytest.mark.parametrize("name", ["codes.bin", "queries.bin", "records.npy", "pack.json"])
+def test_a_damaged_pack_is_refused(shards, model, tmp_path, name):
+    pack(shards, tmp_path / "packed", model)
+    path = tmp_path / "packed" / name
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UsageError, match="packed"):
+        Packed(tmp_path / "packed", model)
+
+
+def test_a_model_that_reads_otherwise_is_refused(packed, shards, model, tmp_path):
+    pack(shards, tmp_path / "packed", model)
+    other = open_checkpoint(save_model("bert", tmp_path / "other"))  # other block sizes
+    with pytest.raises(UsageError, match="reads otherwise"):
+        Packed(tmp_path / "packed", other)
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Returns the size", "Return the size"),
+        ("Copies all files", "Copy all files"),
+        ("Matches a path", "Match a path"),
+        ("Process the queue", "Process the queue"),
+        ("Is it open", "be it open"),
+        ("Whether this works", "Whether this works"),
+    ],
+)
+def test_the_third_person_becomes_an_imperative(written, asked):
+    assert imperative(written) == asked
+
+
+def test_a_description_is_asked_for_in_the_ways_that_people_type():
+    rng = random.Random(0)
+    written = "Returns the {@link UserList} of `openSessions`. Never null."
+    asked = {phrase(written, "csharp", rng) for _ in range(300)}
+    assert "returns the userlist of opensessions" in asked
+    assert "how to get the user list of open sessions in c#" in asked
+    assert "user list of open sessions" in asked
+    assert "c# user list open sessions" in asked
+    assert not any("null" in text or "@" in text or "`" in text for text in asked)
+
+
+@pytest.mark.parametrize("query", ["x", "Applying it", "a.", "Of the", "...why?", "`code`"])
+def test_a_phrase_is_never_empty_and_asks_no_how_to_without_a_verb(query):
+    rng = random.Random(0)
+    for _ in range(50):
+        text = phrase(query, "python", rng)
+        assert text.strip()
+        assert "how to applying" not in text
+
+
+def test_a_log_forgets_what_came_after_the_saved_state(tmp_path):
+    journal = Journal(tmp_path)
+    for step in range(5):
+        journal.write({"step": step, "loss": 1 / 3})
+    with open(journal.path, "a") as file:
+        file.write('{"step": 5, "lo')  # killed while writing
+    journal.forget_after(2)
+    assert journal.records() == [{"step": step, "loss": 0.333333} for step in range(3)]
+
+
+class Script:
+    """`scripts/train.py`, run in this process and in a folder of its own."""
+
+    def __init__(self, model: Checkpoint, shards: Path, monkeypatch, capsys) -> None:
+        self.main = runpy.run_path(str(ROOT / "scripts/train.py"))["main"]
+        self.fixed = ["--model", str(model.folder), "--shards", str(shards), "--device", "cpu"]
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def run(self, *arguments: str) -> tuple[dict[str, Any], str]:
+        """What it prints last, and all that it tells."""
+        self.monkeypatch.setattr("sys.argv", ["train.py", *arguments, *self.fixed])
+        self.main()
+        printed = self.capsys.readouterr()
+        return json.loads(printed.out.splitlines()[-1]), printed.err
+
+    def fault(self, *arguments: str) -> str:
+        """The line that it ends with."""
+        with pytest.raises(SystemExit) as end:
+            self.run(*arguments)
+        return str(end.value.code)
+
+
+@pytest.fixture
+def script(model, shards, tmp_path, monkeypatch, capsys) -> Script:
+    monkeypatch.chdir(tmp_path)
+    return Script(model, shards, monkeypatch, capsys)
+
+
+def test_the_script_trains_in_slices_and_exports(script, tmp_path):
+    settings = ["--steps", "3", "--pairs-per-step", "6", "--dev-pairs", "20"]
+    cut, _ = script.run("run", "a", *settings, "--minutes", "0")
+    assert cut["step"] == 1
+    done, told = script.run("run", "a", *settings)
+    assert "1 steps are done" in told
+    assert done["step"] == 3
+    log = Journal(tmp_path / "data/runs/a").records()
+    assert [record["step"] for record in log if "loss" in record] == [1, 2, 3]
+    assert [record["step"] for record in log if "mrr" in record] == [0, 1, 3]
+    out, _ = script.run("export", "a", "--out", "model")
+    assert open_checkpoint(tmp_path / "model").fingerprint == out["fingerprint"]
+    assert "--average 2.0" in script.fault("export", "a", "--out", "model", "--average", "2")
+
+
+def test_slices_end_where_one_long_run_ends(script, tmp_path):
+    settings = ["--steps", "3", "--pairs-per-step", "6", "--dev-pairs", "0", "--dtype", "float32"]
+    script.run("run", "straight", *settings)
+    for _ in range(3):
+        script.run("run", "slices", *settings, "--minutes", "0")
+    one, other = (
+        load_state(tmp_path / f"data/runs/{name}/{STATE}") for name in ("straight", "slices")
+    )
+    assert one.step == other.step == 3
+    assert all((one.weights[name] == other.weights[name]).all() for name in one.weights)
+
+
+def test_other_settings_than_the_runs_own_are_one_line(script):
+    script.run("run", "a", "--steps", "2", "--pairs-per-step", "6", "--dev-pairs", "0")
+    line = script.fault("run", "a", "--steps", "2", "--pairs-per-step", "6", "--seed", "5")
+    assert "seed 0, not 5" in line
+    assert "\n" not in line
+
+
+def test_a_round_with_hard_negatives_is_a_run_of_its_own(script):
+    script.run("mine-negatives", "--out", "n.npz", "--sample", "50")
+    settings = ["--steps", "1", "--pairs-per-step", "6", "--dev-pairs", "0"]
+    done, _ = script.run("run", "a", *settings, "--hard-negatives", "n.npz")
+    assert done["step"] == 1
+    assert "hard_negatives" in script.fault("run", "a", *settings)
+
+
+def test_missing_shards_are_one_line(script, tmp_path):
+    script.fixed[3] = str(tmp_path / "none")
+    line = script.fault("run", "a")
+    assert line.startswith("error: no shards in")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("option", [["--steps", "0"], ["--pairs-per-step", "1"], ["--lr", "-1"]])
+def test_a_setting_out_of_range_is_one_line(script, option):
+    assert "error: " in script.fault("run", "a", *option)
