@@ -15,6 +15,7 @@ import typer
 
 from codesearch.console import stderr, stdout, tell_fault
 from indexer.errors import CodesearchError, UsageError
+from indexer.interrupts import note_interrupts
 from models.checkpoint import CheckpointError
 
 FAULTS = (CodesearchError, CheckpointError)
@@ -244,6 +245,7 @@ def clean(
 
 def main() -> None:
     """Run the program; every expected fault is two lines on stderr and exit code 2."""
+    note_interrupts()
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.interrupts import check_interrupted
 from indexer.progress import Progress
 from indexer.storage.vectors import VectorStore
 from models.batching import Pace, batches
@@ -174,6 +175,7 @@ def encode_backlog(
         try:
             ahead = deque(reading.submit(backlog.take) for _ in range(_BATCHES_AHEAD))
             while (batch := ahead.popleft().result()) is not None:
+                check_interrupted()
                 ahead.append(reading.submit(backlog.take))
                 if not shown and backlog.is_complete:
                     watch.start("encoding", store.pending_tokens(), "tokens")

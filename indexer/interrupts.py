@@ -1,0 +1,28 @@
+"""Ctrl-C that cannot get lost: Python drops a KeyboardInterrupt that falls into a finalizer.
+
+Importing torch runs thousands of them. So the key is also noted, and long loops ask for it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+_pressed = threading.Event()
+
+
+def note_interrupts() -> None:
+    """Take over Ctrl-C for the process; call it once, in the main thread."""
+    signal.signal(signal.SIGINT, _note)
+
+
+def check_interrupted() -> None:
+    """Raise the KeyboardInterrupt that was dropped, if there was one."""
+    if _pressed.is_set():
+        raise KeyboardInterrupt
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    _pressed.set()
+    raise KeyboardInterrupt
