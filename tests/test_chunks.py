@@ -53,6 +53,13 @@ def mangled(draw: st.DrawFn) -> tuple[str, str]:
     return source, language
 
 
+def test_an_empty_node_behind_the_last_character_is_no_border():
+    source = "class Cart[A](size: Int) extends Base {{\n  def rim = 2\n\ndef top(a: Int) = 1\n"
+    chunks = chunk_file(source, "scala", "x", MAX_CHARS)
+    assert len(source) not in chunks[0].borders
+    check(source, chunks)
+
+
 @given(mangled(), st.integers(1, 3000))
 @settings(max_examples=150, deadline=None)
 def test_the_lines_of_broken_code_are_partitioned(sample: tuple[str, str], max_chars: int) -> None:

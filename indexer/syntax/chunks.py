@@ -209,7 +209,7 @@ def _file_chunk(
         return Chunk("file", "", 1, total, text, no_links(), line_borders(text), owned)
     links, _ = _structure(tree, lines, 0, len(text))
     tops = (tree.character(node.start_byte) for node in tree.root.named_children)
-    borders = _at_line_starts(lines, 0, tops)
+    borders = _at_line_starts(lines, 0, len(text), tops)
     return Chunk("file", "", 1, total, text, links, borders, owned)
 
 
@@ -220,14 +220,17 @@ def _structure(
     if end - start <= LINKED_CHARS:
         return no_links(), line_borders(tree.source[start:end])
     spanned = relate(tree, start, end)
-    return spanned.links, _at_line_starts(lines, start, spanned.statements)
+    return spanned.links, _at_line_starts(lines, start, end, spanned.statements)
 
 
-def _at_line_starts(lines: Lines, start: int, offsets: Iterable[int]) -> tuple[int, ...]:
-    """Offsets from `start`, moved to their line's start over the indentation before them."""
+def _at_line_starts(lines: Lines, start: int, end: int, offsets: Iterable[int]) -> tuple[int, ...]:
+    """Offsets from `start`, moved to their line's start over the indentation before them.
+
+    Those at either end are dropped: broken code has empty nodes behind its last character.
+    """
     borders = set()
     for offset in offsets:
         line_start = lines.start(lines.number(start + offset))
         is_indented = not lines.source[line_start : start + offset].strip()
         borders.add(line_start - start if is_indented else offset)
-    return tuple(sorted(border for border in borders if border > 0))
+    return tuple(sorted(border for border in borders if 0 < border < end - start))
