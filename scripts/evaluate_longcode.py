@@ -142,7 +142,8 @@ class Bench:
             return self.queries @ self.embed([plain(cut(t, 0), config) for t in self.tokens]).T
         if system.startswith("chunk-"):
             return self._chunk_scores(system, config)
-        inputs = list(self._inputs(with_settings(config, system)))
+        self.encoder.config = with_settings(config, system)  # sizes may differ
+        inputs = list(self._inputs(self.encoder.config))
         self.vectors[system] = self.embed(inputs)
         return self.queries @ self.vectors[system].T
 
