@@ -118,7 +118,7 @@ def _pace_line(report: IndexReport) -> str:
     """How fast encoding was, waiting for files and the disk included."""
     encoded = report.encoded
     return (
-        f"{encoded.tokens:,} tokens at {encoded.rate:,.0f} tokens/s"
+        f"{encoded.pace}"
         f" ({encoded.model_seconds / encoded.seconds:.0%} of that time in the encoder,"
         f" {encoded.padding_share:.1%} padding)"
     )

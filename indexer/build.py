@@ -184,8 +184,7 @@ class IndexBuild:
             return Encoded()
         encoder = self.load_encoder()
         encoded = encode_backlog(backlog, store, vectors, encoder, self.progress)
-        rate = f"{encoded.tokens:,} tokens at {encoded.rate:,.0f} tokens/s"
-        store.bind({"last_encoding": f"{rate}; {encoder.account()}"})
+        store.bind({"last_encoding": f"{encoded.pace}; {encoder.account()}"})
         return encoded
 
     def _refresh_faiss(self, store: Store, vectors: VectorStore) -> bool:

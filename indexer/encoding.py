@@ -66,9 +66,10 @@ class Encoded:
         return Encoded(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     @property
-    def rate(self) -> float:
-        """Tokens a second, waiting and writing included."""
-        return self.tokens / self.seconds if self.seconds else 0.0
+    def pace(self) -> str:
+        """How much, and how fast with waiting and writing included; for people."""
+        rate = self.tokens / self.seconds if self.seconds else 0.0
+        return f"{self.tokens:,} tokens at {rate:,.0f} tokens/s"
 
     @property
     def padding_share(self) -> float:

@@ -18,8 +18,7 @@ from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput, encoder_input
 from models.tokenizer import Tokenizer, Tokens
 
-# Code has about 2.5 characters a token or more, so a file of this length is read whole.
-CHARS_PER_TOKEN = 2.5
+_CHARS_PER_TOKEN = 2.5  # code has about as many or more
 # Room for the tokens that a cut inside a word can add.
 _CUT_MARGIN = 16
 
@@ -68,11 +67,11 @@ class Preparer:
         self._prior = checkpoint.prior
         self._fingerprint = checkpoint.fingerprint
         self._tokenizer = Tokenizer(checkpoint)
-        self._max_chars = int(CHARS_PER_TOKEN * checkpoint.sasa.max_tokens)
+        self._max_chars = chars_read_whole(checkpoint.sasa.max_tokens)
 
     def prepare(self, file: SourceFile) -> PreparedFile:
         """Chunk one file; never raises on its content."""
-        language = language_of(file.path, file.data[:1024])
+        language = language_of(file.path, file.data)
         reason = content_reason(file.path, file.data)
         if reason is not None:
             size = len(file.data)
@@ -110,6 +109,11 @@ class Preparer:
             read,
             read.key(self._fingerprint),
         )
+
+
+def chars_read_whole(max_tokens: int) -> int:
+    """How long a file may be that a model of so many tokens reads whole, not as its outline."""
+    return int(_CHARS_PER_TOKEN * max_tokens)
 
 
 def split_chunk(chunk: Chunk, tokens: Tokens, max_tokens: int) -> Iterator[Chunk]:

@@ -19,7 +19,6 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from types import TracebackType
 
 from indexer.prepare import PreparedFile, Preparer, SourceFile
 from indexer.syntax.languages import language_of
@@ -89,7 +88,7 @@ def _prepare_alone(single: _Pool, file: SourceFile) -> PreparedFile:
     try:
         return single.submit([file]).result()[0]
     except BrokenProcessPool:
-        language, size = language_of(file.path, file.data[:1024]), len(file.data)
+        language, size = language_of(file.path, file.data), len(file.data)
         return PreparedFile(file.path, file.blob_id, language, size, CRASHED, "", ())
 
 
@@ -104,12 +103,7 @@ class _Pool:
     def __enter__(self) -> _Pool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 

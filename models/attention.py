@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.attention_pattern import AttentionPattern
+from models.attention_pattern import AttentionPattern, near
 from models.blocks import select_blocks
 from models.config import SasaConfig
 from models.gather import gather_attention
@@ -78,9 +78,8 @@ def _full(
 ) -> Tensor:
     mask = None if key_mask is None else key_mask[:, None, None, :]
     if reach is not None:
-        position = torch.arange(key.shape[2], device=key.device)
-        near = (position[:, None] - position).abs() <= reach
-        mask = near if mask is None else mask & near
+        local = near(key.shape[2], reach, key.device)
+        mask = local if mask is None else mask & local
         mask = mask | ~mask.any(-1, keepdim=True)  # padding out of reach of all: stay finite
     return F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
 

@@ -40,17 +40,15 @@ class AttentionPattern:
         mask = mask.repeat_interleave(self.block_size, 1).repeat_interleave(self.block_size, 2)
         mask = mask[:, :length, :length] & self.key_mask[:, None, :]
         if self.reach is not None:
-            position = torch.arange(length, device=mask.device)
-            mask &= (position[:, None] - position).abs() <= self.reach
+            mask &= near(length, self.reach, mask.device)
         return mask[:, None]
 
     def within(self, reach: int) -> AttentionPattern:
         """The same pattern for a local layer, without the blocks that are out of its reach."""
         batch, blocks, _ = self.block_index.shape
-        near = -(-reach // self.block_size)
-        position = torch.arange(blocks, device=self.block_index.device)
-        mask = self.block_mask() & ((position[:, None] - position).abs() <= near)
-        width = min(blocks, 2 * near + 1)
+        apart = -(-reach // self.block_size)
+        mask = self.block_mask() & near(blocks, apart, self.block_index.device)
+        width = min(blocks, 2 * apart + 1)
         order = mask.to(torch.int8).argsort(dim=-1, descending=True, stable=True)
         return replace(
             self, block_index=order[..., :width].int(), block_count=mask.sum(-1), reach=reach
@@ -60,3 +58,9 @@ class AttentionPattern:
         """The same pattern over whole blocks: the key mask grows to N * block_size tokens."""
         short = -self.key_mask.shape[1] % self.block_size
         return replace(self, key_mask=F.pad(self.key_mask, (0, short))) if short else self
+
+
+def near(count: int, apart: int, device: torch.device) -> Tensor:
+    """Which of `count` places in a row are at most so far apart, (count, count) bool."""
+    position = torch.arange(count, device=device)
+    return (position[:, None] - position).abs() <= apart

@@ -50,7 +50,7 @@ class Encoder:
         self._pad_id = checkpoint.pad_id
         self._pooling = checkpoint.pooling
         self.device = choose_device(device)
-        self.dtype = _fast_dtype(self.device) if dtype is None else dtype
+        self.dtype = fast_dtype(self.device) if dtype is None else dtype
         model: nn.Module = load_model(checkpoint)
         self.model = model.to(self.device, self.dtype).eval()
         if self.device.type == "cpu":
@@ -157,7 +157,8 @@ def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
-def _fast_dtype(device: torch.device) -> torch.dtype:
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes with it, else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -65,8 +65,5 @@ def query_input(
     tokenizer: Tokenizer, text: str, max_tokens: int, config: SasaConfig
 ) -> EncoderInput:
     """The input of a text without syntax, cut at `max_tokens` before the closing token."""
-    tokens = tokenizer.tokenize([text])[0]
-    if len(tokens) > max_tokens:
-        ids = np.append(tokens.ids[: max_tokens - 1], tokens.ids[-1])
-        tokens = Tokens(ids, tokens.starts[:max_tokens])
+    tokens = tokenizer.tokenize([text])[0].cut(max_tokens)
     return encoder_input(tokens, np.empty((0, 2), dtype=np.int32), config)

@@ -23,6 +23,13 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def cut(self, max_tokens: int) -> Tokens:
+        """At most so many tokens: those at the start, and the closing one."""
+        if len(self) <= max_tokens:
+            return self
+        ids, starts = (np.append(x[: max_tokens - 1], x[-1]) for x in (self.ids, self.starts))
+        return Tokens(ids, starts)
+
 
 class Tokenizer:
     """The tokenizer of a checkpoint, without truncation or padding."""

@@ -114,7 +114,7 @@ def source_files(
                 data = reader.read(path, listing.files[path], listing.ref)
             except OSError:  # not in a partial clone
                 continue
-            language = language_of(path, data[:1024])
+            language = language_of(path, data)
             if language not in PLAIN and content_reason(path, data) is None:
                 yield language, decode(data)
 

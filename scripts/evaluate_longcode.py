@@ -171,11 +171,8 @@ class Bench:
 
     def _inputs(self, config: SasaConfig) -> Iterator[EncoderInput]:
         for pair, tokens in zip(self.pool, self.tokens, strict=True):
-            fitting = tokens
-            if len(tokens) > config.max_tokens:
-                ends = (config.max_tokens - 1, len(tokens) - 1)
-                fitting = Tokens(*(np.append(x[: ends[0]], x[ends[1]]) for x in parts(tokens)))
             links = decoded_links(pair.links) if pair.links else NO_LINKS
+            fitting = tokens.cut(config.max_tokens)
             yield encoder_input(fitting, links, config, self.checkpoint.prior)
 
     def embed(self, inputs: Sequence[EncoderInput]) -> np.ndarray:
@@ -211,10 +208,6 @@ def with_settings(config: SasaConfig, system: str) -> SasaConfig:
     values = dict(change.split("=") for change in changes.split(",") if change)
     numbers = {name: float(v) if "." in v else int(v) for name, v in values.items()}
     return replace(config, pattern=pattern, **numbers)
-
-
-def parts(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
-    return tokens.ids, tokens.starts
 
 
 def cut(tokens: Tokens, start: int) -> np.ndarray:

@@ -159,11 +159,11 @@ def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
 def device_and_type(arguments: argparse.Namespace) -> tuple[Any, Any]:
     import torch
 
-    from models.encoder import _fast_dtype, choose_device
+    from models.encoder import choose_device, fast_dtype
 
     device = choose_device(arguments.device)
     if arguments.dtype == "auto":
-        return device, _fast_dtype(device)
+        return device, fast_dtype(device)
     return device, getattr(torch, arguments.dtype)
 
 

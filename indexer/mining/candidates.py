@@ -90,7 +90,7 @@ class Finder:
         """The candidates of a file; never raises on its content."""
         if content_reason(path, data) is not None:
             return []
-        text, language = decode(data), language_of(path, data[:1024])
+        text, language = decode(data), language_of(path, data)
         if licences.header_refuses(text):
             self.dropped["files: header with another licence"] += 1
             return []

@@ -189,7 +189,7 @@ def _parsed(objects: ObjectReader, path: str, blob: str) -> SyntaxTree | None:
         return None
     if content_reason(path, data) is not None:
         return None
-    return parse(decode(data), language_of(path, data[:1024]))
+    return parse(decode(data), language_of(path, data))
 
 
 def _functions(tree: SyntaxTree) -> Iterator[Definition]:

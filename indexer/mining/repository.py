@@ -16,13 +16,13 @@ from indexer.mining.candidates import Candidate, Finder
 from indexer.mining.clean import quality
 from indexer.mining.dedupe import Excluded, NearDuplicates
 from indexer.mining.shards import Pair, encoded_links
+from indexer.prepare import chars_read_whole
 from indexer.sources.repository import Repository
 
 if TYPE_CHECKING:
     from models.tokenizer import Tokenizer
 
 RULES = 3  # counts up when a rule changes what is mined
-CHARS_PER_TOKEN = 2.5  # code has about as many or more
 PREFERENCE = ("docstring", "commit", "section", "file", "name", "function")
 _GROUPS = {"function": "docstring"}  # kinds that hold no code twice between them
 
@@ -90,7 +90,7 @@ class Miner:
     def mine(self, repository: Repository, origin: Origin) -> Mined:
         """The chosen pairs of a repository at its HEAD."""
         settings = self._settings
-        max_chars = int(CHARS_PER_TOKEN * settings.max_tokens)
+        max_chars = chars_read_whole(settings.max_tokens)
         finder = Finder(self._excluded, settings.every_function, max_chars)
         ranked: list[tuple[int, Pair]] = []
         for candidates in finder.find(repository, settings.max_commits):

@@ -95,17 +95,19 @@ _CPP_HEADER = re.compile(
     rb"\bconstexpr\b|\bnoexcept\b",
     re.MULTILINE,
 )
+_HEAD_BYTES = 1024
 _SHEBANG = re.compile(rb"#!\s*(\S+)(?:\s+(.*))?")
 
 
-def language_of(path: str, head: bytes = b"") -> str:
+def language_of(path: str, data: bytes = b"") -> str:
     """Return the language of the file at `path`, "text" for any that is not known.
 
     Args:
         path: The file's path; only its last part is read.
-        head: The first bytes of the file, if at hand: they tell a C++ header from a C one and a
-            script without a suffix by its `#!` line. A few kilobytes are enough.
+        data: The file, if at hand: its head tells a C++ header from a C one and a script without
+            a suffix by its `#!` line.
     """
+    head = data[:_HEAD_BYTES]
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
     if name in _BY_FILE_NAME:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from indexer.mining.shards import atomic
 
 _SMOOTHED = 20  # steps
 
@@ -36,9 +37,8 @@ class Journal:
     def forget_after(self, step: int) -> None:
         """Drop what came after the saved state from which the run goes on."""
         kept = [record for record in self.records() if record["step"] <= step]
-        beside = self.path.with_name("log.writing")
-        beside.write_text("".join(f"{json.dumps(record)}\n" for record in kept), "utf-8")
-        os.replace(beside, self.path)
+        with atomic(self.path) as file:
+            file.write("".join(f"{json.dumps(record)}\n" for record in kept).encode())
 
     def measured(self, step: int) -> bool:
         """Whether there is a measurement of a step."""

@@ -148,7 +148,7 @@ class _Packer:
         values["pattern_start"] = self._patterns.append(pattern)
         values["pattern_length"] = len(pattern)
         for way in ways:
-            self._queries.append(_cut(way.ids))
+            self._queries.append(way.cut(MAX_QUERY_TOKENS).ids)
             self._query_starts.append(self._queries.size)
         self.records.append(tuple(values[name] for name in RECORD.fields or ()))
 
@@ -215,10 +215,3 @@ def variants(pair: Pair) -> list[str]:
 def token_type(checkpoint: Checkpoint) -> np.dtype[Any]:
     """The smallest type that holds every token id."""
     return np.dtype("<u2" if checkpoint.config["vocab_size"] <= 2**16 else "<i4")
-
-
-def _cut(ids: NDArray[np.int32]) -> NDArray[np.int32]:
-    """At most `MAX_QUERY_TOKENS`, the closing token kept."""
-    if len(ids) <= MAX_QUERY_TOKENS:
-        return ids
-    return np.append(ids[: MAX_QUERY_TOKENS - 1], ids[-1])

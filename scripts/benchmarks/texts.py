@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.errors import CodesearchError
-from indexer.prepare import CHARS_PER_TOKEN, split_chunk
+from indexer.prepare import chars_read_whole, split_chunk
 from indexer.sources.listing import Selection
 from indexer.sources.repository import find_repository
 from indexer.sources.skip import content_reason, decode
@@ -47,7 +47,7 @@ def chunked_files(location: Path, checkpoint: Checkpoint) -> Iterator[list[Chunk
     """The chunks of each file of a working tree."""
     repository, _ = find_repository(location)
     listing = list_files(repository, None, Selection())
-    max_chars = int(CHARS_PER_TOKEN * checkpoint.sasa.max_tokens)
+    max_chars = chars_read_whole(checkpoint.sasa.max_tokens)
     with BlobReader(repository) as reader:
         for path, blob_id in sorted(listing.files.items()):
             try:
@@ -55,7 +55,7 @@ def chunked_files(location: Path, checkpoint: Checkpoint) -> Iterator[list[Chunk
             except (OSError, CodesearchError):  # gone since it was listed
                 continue
             if content_reason(path, data) is None:
-                yield chunk_file(decode(data), language_of(path, data[:1024]), path, max_chars)
+                yield chunk_file(decode(data), language_of(path, data), path, max_chars)
 
 
 def pieces(chunks: list[Chunk], tokenizer: Tokenizer, max_tokens: int) -> Iterator[Text]:
