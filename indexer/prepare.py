@@ -16,6 +16,7 @@ from indexer.syntax.languages import language_of
 from indexer.words import words
 from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput, encoder_input
+from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
 _CHARS_PER_TOKEN = 2.5  # code has about as many or more
@@ -64,7 +65,7 @@ class Preparer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._config = checkpoint.sasa
-        self._prior = checkpoint.prior
+        self._prior = load_prior(checkpoint.folder)
         self._fingerprint = checkpoint.fingerprint
         self._tokenizer = Tokenizer(checkpoint)
         self._max_chars = chars_read_whole(checkpoint.sasa.max_tokens)

@@ -16,12 +16,9 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from models.config import SasaConfig
-
-if TYPE_CHECKING:
-    from models.prior import FrequencyPrior
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "sasa-small"
@@ -113,17 +110,6 @@ class Checkpoint:
         if self.is_shipped:
             return (self.folder / _FINGERPRINT).read_text("ascii").strip()
         return compute_fingerprint(self.folder)
-
-    @cached_property
-    def prior(self) -> FrequencyPrior | None:
-        """The frequency prior that its patterns choose blocks by, where it has one.
-
-        Raises:
-            CheckpointError: the file is damaged.
-        """
-        from models.prior import load_prior  # imports NumPy, which `--help` has no need of
-
-        return load_prior(self.folder)
 
     @property
     def is_shipped(self) -> bool:

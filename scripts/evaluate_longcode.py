@@ -36,6 +36,7 @@ from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.config import SasaConfig
 from models.encoder import Encoder
 from models.inputs import EncoderInput, encoder_input, query_input
+from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 from provenance import provenance, save
 
@@ -119,6 +120,7 @@ class Bench:
         self.vectors_path.parent.mkdir(parents=True, exist_ok=True)
         self.store = VectorStore(self.vectors_path)
         self.encoder = Encoder(self.checkpoint)
+        self.prior = load_prior(self.checkpoint.folder)
         self.vectors: dict[str, np.ndarray] = {}
         tokenizer = Tokenizer(self.checkpoint)
         self.tokens = tokenizer.tokenize([pair.code for pair in self.pool])
@@ -173,7 +175,7 @@ class Bench:
         for pair, tokens in zip(self.pool, self.tokens, strict=True):
             links = decoded_links(pair.links) if pair.links else NO_LINKS
             fitting = tokens.cut(config.max_tokens)
-            yield encoder_input(fitting, links, config, self.checkpoint.prior)
+            yield encoder_input(fitting, links, config, self.prior)
 
     def embed(self, inputs: Sequence[EncoderInput]) -> np.ndarray:
         """Unit vectors (n, E), from the store where it has them."""

@@ -33,6 +33,7 @@ from indexer.training.phrasing import phrase
 from indexer.training.records import RECORD, key, keys_of
 from models.checkpoint import PRIOR_FILE, Checkpoint
 from models.inputs import encoder_input
+from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
 FORMAT = 1
@@ -119,6 +120,7 @@ class _Packer:
         self._checkpoint = checkpoint
         self._held_out = held_out
         self._tokenizer = Tokenizer(checkpoint)
+        self._prior = load_prior(checkpoint.folder)
         self._codes = _Column(codes, token_type(checkpoint))
         self._patterns = _Column(patterns, np.dtype("<i2"))
         self._queries = _Column(queries, token_type(checkpoint))
@@ -158,7 +160,7 @@ class _Packer:
         if len(tokens) <= config.full_tokens:
             return np.empty(0, dtype=np.int32)
         links = decoded_links(pair.links)
-        pattern = encoder_input(tokens, links, config, self._checkpoint.prior).pattern
+        pattern = encoder_input(tokens, links, config, self._prior).pattern
         return np.concatenate([pattern.block_index.ravel(), pattern.block_count])
 
     def _number(self, name: str, value: str) -> int:
