@@ -62,6 +62,13 @@ IndexOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")]
+ModelOption = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="A checkpoint folder or Hugging Face name.")
+]
+DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
+LocationsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[PATH]…", help="Your repositories; else this one.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -96,11 +103,8 @@ def index(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Not these paths (repeatable).")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="A checkpoint folder or Hugging Face name."),
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start from nothing.")] = False,
     quiet: QuietOption = False,
     home: IndexOption = None,
@@ -241,6 +245,54 @@ def clean(
         cleaned = clean_repo(place, find_indexed(place, repo), progress)
     if not quiet:
         print_cleaned(stderr(), cleaned)
+
+
+@app.command("eval")
+def evaluate_model(
+    locations: LocationsArgument = None,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """How well a model finds your own functions by what was written above them."""
+    from codesearch.reports import print_evaluation
+    from codesearch.tuning import evaluate
+    from codesearch.watching import ProgressBars
+    from models.checkpoint import DEFAULT_MODEL
+
+    with ProgressBars(stderr(), quiet) as progress:
+        found = evaluate(locations or ["."], model or DEFAULT_MODEL, device, progress)
+    print_evaluation(stdout(), found, as_json)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the new model goes.")],
+    locations: LocationsArgument = None,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", parser=_number, help="Else by the pairs there are.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="End training after so long.")
+    ] = None,
+    quiet: QuietOption = False,
+    home: IndexOption = None,
+) -> None:
+    """Train a model on your own repositories; exit code 1 where it shows no gain."""
+    from codesearch.reports import print_tuning
+    from codesearch.tuning import Lesson, tune
+    from codesearch.watching import ProgressBars
+    from indexer.storage.home import find_home
+    from models.checkpoint import DEFAULT_MODEL
+
+    lesson = Lesson(out, model or DEFAULT_MODEL, device, steps, minutes)
+    with ProgressBars(stderr(), quiet) as progress:
+        tuning = tune(find_home(home), locations or ["."], lesson, progress)
+    print_tuning(stdout(), tuning)
+    raise typer.Exit(0 if tuning.shows_gain else 1)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What `index`, `status`, `repos` and `clean` print."""
+"""What `index`, `status`, `repos`, `clean`, `eval` and `train` print."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from indexer.sources.listing import Selection
 if TYPE_CHECKING:  # they import what builds an index, which looking at one does not need
     from codesearch.cleaning import Cleaned
     from codesearch.indexing import Outcome
+    from codesearch.tuning import Evaluation, Tuning
     from indexer.build import IndexReport
 
 _SHOWN_PATHS = 3
+_TELLING = 30  # questions
 _MEGABYTE = 1e6
 
 
@@ -81,13 +83,17 @@ def print_repos(console: Console, lines: Sequence[RepoLine], as_json: bool) -> N
     if not lines:
         _line(console, "nothing is indexed yet; run `codesearch index PATH`")
         return
-    rows = [("repository", "model", "index", "root"), *map(_cells, lines)]
-    table = Table.grid(padding=(0, 2), pad_edge=False)
-    for _ in rows[0]:
-        table.add_column(overflow="fold")
-    for number, row in enumerate(rows):
-        table.add_row(*map(Text, row), style=None if number else "bold")
+    _print_table(console, [("repository", "model", "index", "root"), *map(_cells, lines)])
+
+
+def _print_table(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
+    """Rows of cells, the first one the head; in a pipe plain and uncut."""
     if console.is_terminal:
+        table = Table.grid(padding=(0, 2), pad_edge=False)
+        for _ in rows[0]:
+            table.add_column(overflow="fold")
+        for number, row in enumerate(rows):
+            table.add_row(*map(Text, map(one_line, row)), style=None if number else "bold")
         console.print(table)
         return
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -103,6 +109,48 @@ def print_cleaned(console: Console, cleaned: Cleaned) -> None:
     for name in cleaned.refs:
         _line(console, f"removed {name}")
     _line(console, f"removed {_count(cleaned.vectors, 'unused vector')}")
+
+
+def print_evaluation(console: Console, found: Evaluation, as_json: bool) -> None:
+    """MRR and recall by the length of the function, beside plain word search."""
+    if as_json:
+        write_line(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    questions = _count(found.questions, "question")
+    _line(console, f"{found.model}: {questions}, {_count(found.functions, 'function')}")
+    rows = [("tokens", "questions", "MRR", "95 %", "recall@10", "words: MRR", "recall@10")]
+    for name, vectors in found.vectors.items():
+        words = found.words[name]
+        rows.append(
+            (
+                name,
+                f"{vectors.n:,}",
+                f"{vectors.mrr:.3f}",
+                f"{vectors.low:.3f}–{vectors.high:.3f}",
+                f"{vectors.recall_at_10:.3f}",
+                f"{words.mrr:.3f}",
+                f"{words.recall_at_10:.3f}",
+            )
+        )
+    _print_table(console, rows)
+    if found.questions < _TELLING:
+        _line(console, f"fewer than {_TELLING} questions: these figures say little")
+
+
+def print_tuning(console: Console, tuning: Tuning) -> None:
+    """Before and after by length, and whether that is a gain."""
+    before, after, (gain, low, high) = tuning.before, tuning.after, tuning.gain
+    _line(console, f"{_count(tuning.pairs, 'pair')}, {_count(tuning.steps, 'step')}")
+    rows = [("tokens", "questions", before.model, after.model)]
+    for name, old in before.vectors.items():
+        rows.append((name, f"{old.n:,}", f"{old.mrr:.3f}", f"{after.vectors[name].mrr:.3f}"))
+    _print_table(console, rows)
+    change = f"{gain:+.3f} MRR (95 %: {low:+.3f} to {high:+.3f})"
+    if tuning.shows_gain:
+        _line(console, f"a gain of {change} on questions that it has not learned from")
+        _line(console, f"use it: codesearch index --rebuild --model {tuning.folder}")
+    else:
+        _line(console, f"no gain is shown: {change}; keep {before.model}")
 
 
 def _line(console: Console, text: str) -> None:

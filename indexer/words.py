@@ -79,6 +79,11 @@ def words(text: str) -> str:
     )
 
 
+def parts(identifier: str) -> list[str]:
+    """The words that an identifier is made of, as they are written."""
+    return _PART.findall(identifier)
+
+
 def query_words(text: str) -> list[str]:
     """The distinct words of a question that are worth looking up, in order.
 
@@ -95,7 +100,7 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _split(identifier: str) -> str:
-    parts = [part.lower() for part in _PART.findall(identifier)]
-    if len(parts) < 2:
+    pieces = [part.lower() for part in parts(identifier)]
+    if len(pieces) < 2:
         return identifier.lower().strip("_")
-    return " ".join([*parts, "".join(parts)])
+    return " ".join([*pieces, "".join(pieces)])

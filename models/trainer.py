@@ -24,6 +24,14 @@ from models.student import Student
 from models.training_state import State, load_state, save_state
 
 Schedule = Literal["linear", "cosine", "constant"]
+# Activations take about 0.1 MB a token; beyond `cache_above` of them gradients are cached.
+_ON_CPU = {"chunk_tokens": 4096, "cache_above": 40_000}
+_ON_CUDA = {"chunk_tokens": 65_536, "cache_above": 300_000}
+
+
+def sizes_of(device_type: str) -> dict[str, int]:
+    """How much a `Trainer` takes at once on a device: `chunk_tokens` and `cache_above`."""
+    return dict(_ON_CUDA if device_type == "cuda" else _ON_CPU)
 
 
 @dataclass(frozen=True, slots=True)

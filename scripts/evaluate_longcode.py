@@ -17,10 +17,9 @@ by content, so systems share what they agree on. Figures go to `results/`; the l
 
 import argparse
 import json
-import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +27,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from indexer.mining.shards import Pair, decoded_links, read_pairs
+from indexer.mining.shards import Pair, read_pairs
 from indexer.storage.vectors import VectorStore
-from indexer.words import query_words, words
+from indexer.training.exam import code_inputs
+from indexer.training.retrieval import Ranks, answer_ranks, by_length, word_ranks
 from models.batching import batches
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.config import SasaConfig
@@ -40,11 +40,9 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 from provenance import provenance, save
 
-BUCKETS = (128, 256, 512, 1024, 2048, 4096)
 SYSTEMS = ("bm25", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer", "bigbird")
 SYSTEMS += ("sasa-no-topk", "sasa-no-ast", "sasa")
 WINDOW = 512
-RESAMPLES = 1000
 NO_LINKS = np.empty((0, 2), dtype=np.int32)
 stderr = Console(stderr=True)
 
@@ -67,7 +65,10 @@ def main() -> None:
         "queries": len(asked),
         "languages": len({pair.language for pair in pool}),
         "min_tokens": arguments.min_tokens,
-        "systems": {name: by_length(found, lengths) for name, found in ranks.items()},
+        "systems": {
+            name: {group: asdict(found) for group, found in by_length(places, lengths).items()}
+            for name, places in ranks.items()
+        },
         "cosine_with_full": bench.agreement("full"),
     }
     show(report)
@@ -130,13 +131,14 @@ class Bench:
             [query_input(tokenizer, text, WINDOW, config) for text in questions]
         )
 
-    def ranks(self, system: str) -> np.ndarray:
-        """The rank of the right function for each question; equal scores share the worst rank."""
+    def ranks(self, system: str) -> Ranks:
+        """The rank of the right function for each question."""
         if system == "bm25":
-            return np.array(list(self._word_ranks()))
-        scores = self._scores(system)  # (questions, pool)
-        right = scores[np.arange(len(self.asked)), self.asked]
-        return (scores >= right[:, None]).sum(1)
+            questions = [self.pool[place].query for place in self.asked]
+            found = word_ranks(questions, [pair.code for pair in self.pool], self.asked)
+            shown = track(found, "bm25", total=len(self.asked), console=stderr)
+            return np.array(list(shown))
+        return answer_ranks(self._scores(system), np.array(self.asked))
 
     def _scores(self, system: str) -> np.ndarray:
         config = self.checkpoint.sasa
@@ -145,7 +147,7 @@ class Bench:
         if system.startswith("chunk-"):
             return self._chunk_scores(system, config)
         self.encoder.config = with_settings(config, system)  # sizes may differ
-        inputs = list(self._inputs(self.encoder.config))
+        inputs = list(code_inputs(self.pool, self.tokens, self.encoder.config, self.prior))
         self.vectors[system] = self.embed(inputs)
         return self.queries @ self.vectors[system].T
 
@@ -171,12 +173,6 @@ class Bench:
         mean = np.add.reduceat(vectors, firsts, axis=0)
         return self.queries @ (mean / np.linalg.norm(mean, axis=1, keepdims=True)).T
 
-    def _inputs(self, config: SasaConfig) -> Iterator[EncoderInput]:
-        for pair, tokens in zip(self.pool, self.tokens, strict=True):
-            links = decoded_links(pair.links) if pair.links else NO_LINKS
-            fitting = tokens.cut(config.max_tokens)
-            yield encoder_input(fitting, links, config, self.prior)
-
     def embed(self, inputs: Sequence[EncoderInput]) -> np.ndarray:
         """Unit vectors (n, E), from the store where it has them."""
         keys = [item.key(self.checkpoint.fingerprint) for item in inputs]
@@ -191,17 +187,6 @@ class Bench:
             self.store.put([new[place][0] for place in group], vectors)
         found = self.store.get(keys)
         return np.stack([found[key] for key in keys]).astype(np.float32)
-
-    def _word_ranks(self) -> Iterator[int]:
-        index = sqlite3.connect(":memory:")
-        index.execute("CREATE VIRTUAL TABLE code USING fts5(words, tokenize='porter ascii')")
-        rows = ((place, words(pair.code)) for place, pair in enumerate(self.pool))
-        index.executemany("INSERT INTO code(rowid, words) VALUES (?, ?)", rows)
-        better = "SELECT rowid, bm25(code) AS score FROM code WHERE code MATCH ? ORDER BY score"
-        for place in track(self.asked, "bm25", console=stderr):
-            query = " OR ".join(f'"{word}"' for word in query_words(self.pool[place].query))
-            order = [row for row, _ in index.execute(better, (query,))] if query else []
-            yield order.index(place) + 1 if place in order else len(self.pool)
 
 
 def with_settings(config: SasaConfig, system: str) -> SasaConfig:
@@ -220,29 +205,6 @@ def cut(tokens: Tokens, start: int) -> np.ndarray:
 
 def plain(ids: np.ndarray, config: SasaConfig) -> EncoderInput:
     return encoder_input(Tokens(ids, np.zeros(len(ids), dtype=np.int32)), NO_LINKS, config)
-
-
-def by_length(ranks: np.ndarray, lengths: np.ndarray) -> dict[str, dict[str, float]]:
-    """MRR with its 95 % interval and recall@10: of all, above 512 and 1,024 tokens, by bucket."""
-    groups = {"all": lengths > 0, ">512": lengths > 512, ">1024": lengths > 1024}
-    groups |= {
-        f"<={most}": (lengths > least) & (lengths <= most)
-        for least, most in zip((0, *BUCKETS), BUCKETS, strict=False)
-    }
-    return {name: figures(ranks[inside]) for name, inside in groups.items() if inside.any()}
-
-
-def figures(ranks: np.ndarray) -> dict[str, float]:
-    gains = 1 / ranks
-    samples = np.random.default_rng(0).integers(0, len(gains), (RESAMPLES, len(gains)))
-    low, high = np.percentile(gains[samples].mean(1), [2.5, 97.5])
-    return {
-        "n": len(ranks),
-        "mrr": round(float(gains.mean()), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-        "recall_at_10": round(float((ranks <= 10).mean()), 4),
-    }
 
 
 def show(report: dict) -> None:

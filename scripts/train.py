@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import CodesearchError, UsageError
+from indexer.training.augmented import Questions
 from indexer.training.mixture import Batches, Mixture
 from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
 from indexer.training.pack import pack
@@ -29,9 +30,7 @@ from indexer.training.packed import Packed
 from indexer.training.run import STATE, Run, Slice
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
 
-# Activations take about 0.1 MB a token; beyond `cache_above` of them gradients are cached.
-ON_CPU = {"chunk_tokens": 4096, "cache_above": 40_000}
-ON_CUDA = {"chunk_tokens": 65_536, "cache_above": 300_000}
+QUESTIONS = Path(__file__).parent / "written_questions.jsonl"
 
 
 def main() -> None:
@@ -67,6 +66,7 @@ def read_arguments() -> argparse.Namespace:
         command.add_argument("--model", default=DEFAULT_MODEL, help="where training starts")
         command.add_argument("--packed", type=Path, default=Path("data/packed"))
         command.add_argument("--shards", type=Path, default=Path("data/mined"))
+        command.add_argument("--questions", type=Path, default=QUESTIONS, help="written for code")
         command.add_argument("--share", type=float, default=1.0, help="of the pairs, to pack")
         command.add_argument("--runs", type=Path, default=Path("data/runs"))
         command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -97,7 +97,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def pack_shards(arguments: argparse.Namespace) -> dict[str, Any]:
     checkpoint = open_checkpoint(arguments.model)
-    about = pack(arguments.shards, arguments.packed, checkpoint, arguments.share, tell)
+    questions = Questions.read(arguments.questions)
+    about = pack(
+        arguments.shards, arguments.packed, checkpoint, arguments.share, tell, questions=questions
+    )
     return {name: value for name, value in about.items() if name != "repos"}
 
 
@@ -109,12 +112,12 @@ def packed_pairs(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Packe
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    from models.trainer import Trainer
+    from models.trainer import Trainer, sizes_of
 
     checkpoint = open_checkpoint(arguments.model)
     packed = packed_pairs(arguments, checkpoint)
     device, dtype = device_and_type(arguments)
-    sizes = dict(ON_CUDA if device.type == "cuda" else ON_CPU)
+    sizes = sizes_of(device.type)
     sizes |= {name: getattr(arguments, name) for name in sizes if getattr(arguments, name)}
     settings, mixture = settings_of(arguments)
     negatives, negatives_key = None, ""
@@ -184,12 +187,12 @@ def export_run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def find_negatives(arguments: argparse.Namespace) -> dict[str, Any]:
     from models.student import Student
+    from models.trainer import sizes_of
 
     checkpoint = open_checkpoint(arguments.model)
     packed = packed_pairs(arguments, checkpoint)
     device, dtype = device_and_type(arguments)
-    sizes = ON_CUDA if device.type == "cuda" else ON_CPU
-    student = Student(checkpoint, device, dtype, sizes["chunk_tokens"])
+    student = Student(checkpoint, device, dtype, sizes_of(device.type)["chunk_tokens"])
     rows = np.flatnonzero(~packed.records["is_dev"])
     rng = np.random.default_rng(arguments.seed)
     chosen = np.sort(rng.permutation(rows)[: arguments.sample])

@@ -15,6 +15,7 @@ import pytest
 
 from indexer.errors import UsageError
 from indexer.mining.shards import Pair, encoded_links, write_pairs
+from indexer.training.augmented import NO_QUESTIONS, Questions, augmented, documented
 from indexer.training.development import dev_rows, measure, ranks_of
 from indexer.training.journal import Journal
 from indexer.training.mixture import LONG, Batches, Mixture, weights_of
@@ -431,3 +432,51 @@ def test_missing_shards_are_one_line(script, tmp_path):
 @pytest.mark.parametrize("option", [["--steps", "0"], ["--pairs-per-step", "1"], ["--lr", "-1"]])
 def test_a_setting_out_of_range_is_one_line(script, option):
     assert "error: " in script.fault("run", "a", *option)
+
+
+def tokens_of(text: str, model: Checkpoint) -> list[int]:
+    return list(Tokenizer(model).tokenize([text])[0].ids)
+
+
+def test_a_documented_function_is_asked_for_by_its_hidden_name():
+    code = "def load_json_file(a):\n    b\n"
+    plain = pair(2, "own/app", symbol="Store.load_json_file", code=code, links=())
+    same, named = augmented(plain, NO_QUESTIONS)
+    assert same == plain
+    assert (named.kind, named.query) == ("documented", "load json file")
+    assert named.code == f'def f(a):\n    """{plain.query}"""\n    b\n'
+
+
+def test_documentation_stands_above_what_is_no_python():
+    java = pair(1, "own/app", language="java", code="int f() {\n}\n", long_query="Adds.\nTwice.")
+    assert documented(java) == "// Adds.\n// Twice.\nint f() {\n}\n"
+
+
+def test_written_questions_ask_for_their_code(model, tmp_path):
+    path = tmp_path / "questions.jsonl"
+    record = {"repo": "own/app", "path": "2.py", "start_line": 1, "kind": "docstring"}
+    path.write_text(json.dumps(record | {"questions": ["python load it", "where is it"]}) + "\n")
+    pairs = [pair(number, "own/app", links=()) for number in range(4)]
+    write_pairs(tmp_path / "own+app.jsonl.zst", pairs)
+    pack(tmp_path, tmp_path / "packed", model, questions=Questions.read(path))
+    packed = Packed(tmp_path / "packed", model)
+    (row,) = np.flatnonzero(packed.records["kind"] == packed.about["kinds"].index("written"))
+    assert [packed.query(row, variant).ids.tolist() for variant in range(VARIANTS)] == [
+        tokens_of("python load it", model),
+        tokens_of("where is it", model),
+    ] * 2
+    assert packed.code(row).ids.tolist() == tokens_of(documented(pairs[2]), model)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"repo": "a/b"}'])
+def test_a_broken_line_of_questions_is_named(tmp_path, line):
+    path = tmp_path / "questions.jsonl"
+    path.write_text(f"{line}\n")
+    with pytest.raises(UsageError, match=r"questions\.jsonl, line 1 holds no questions"):
+        Questions.read(path)
+
+
+def test_the_written_questions_of_the_project_can_be_read():
+    found = Questions.read(ROOT / "scripts" / "written_questions.jsonl").by_place
+    assert len(found) > 3000
+    assert all(1 <= len(asked) <= 2 and all(asked) for asked in found.values())

@@ -31,6 +31,7 @@ from indexer.syntax.grammars import GRAMMARS
 from indexer.syntax.languages import language_of
 from indexer.syntax.tree import SyntaxTree, parse
 
+EVERYTHING = Selection()
 LONG_CHARS = 2000  # about what a long function has
 
 
@@ -60,38 +61,50 @@ class Finder:
         excluded: Codes that must not be among the pairs.
         every_function: Give all functions, also those that nothing asks for, and nothing else.
         max_chars: A file longer than this is read as its outline.
+        any_licence: Read what is under any licence: the repository is the user's own.
         dropped: How often each rule left something out.
     """
 
     excluded: Excluded
     every_function: bool
     max_chars: int
+    any_licence: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def find(self, repository: Repository, max_commits: int) -> Iterator[list[Candidate]]:
-        """The candidates of each file at HEAD, then those of history."""
-        listing = list_files(repository, "HEAD", Selection())
+    def find(
+        self, repository: Repository, max_commits: int, selection: Selection = EVERYTHING
+    ) -> Iterator[list[Candidate]]:
+        """The candidates of each selected file at HEAD, then those of history.
+
+        A folder without git is read as it lies there, and has no history.
+        """
+        ref = None if repository.git_dir is None else "HEAD"
+        listing = list_files(repository, ref, selection)
         with BlobReader(repository) as blobs:
-            wants = _wanted(listing, blobs)
+            wants = clean.is_own_code if self.any_licence else _wanted(listing, blobs)
             for path, blob in listing.files.items():
                 if not wants(path):
                     self.dropped["files: tests, vendored or not free"] += 1
                     continue
                 try:
-                    data = blobs.read(path, blob, "HEAD")
+                    data = blobs.read(path, blob, listing.ref)
                 except OSError:  # a partial clone
                     self.dropped["files: missing among the objects"] += 1
                     continue
                 yield self.of_file(path, data, listing.commit or "")
         if repository.git_dir is not None and listing.commit and not self.every_function:
-            yield from self._of_history(repository.git_dir, listing.commit, max_commits, wants)
+
+            def is_code(path: str) -> bool:
+                return language_of(path) in GRAMMARS and selection.keeps(path) and wants(path)
+
+            yield from self._of_history(repository.git_dir, listing.commit, max_commits, is_code)
 
     def of_file(self, path: str, data: bytes, commit: str) -> list[Candidate]:
         """The candidates of a file; never raises on its content."""
         if content_reason(path, data) is not None:
             return []
         text, language = decode(data), language_of(path, data)
-        if licences.header_refuses(text):
+        if self._is_refused(text):
             self.dropped["files: header with another licence"] += 1
             return []
         if language in DOCUMENTS:
@@ -152,14 +165,10 @@ class Finder:
             yield replace(found, tree=None) if is_outline else found
 
     def _of_history(
-        self, git_dir: Path, head: str, limit: int, wants: Callable[[str], bool]
+        self, git_dir: Path, head: str, limit: int, is_code: Callable[[str], bool]
     ) -> Iterator[list[Candidate]]:
         """One candidate for each function that history tells of, as its newest commit left it."""
         seen: set[tuple[str, str]] = set()
-
-        def is_code(path: str) -> bool:
-            return language_of(path) in GRAMMARS and wants(path)
-
         for change in changes(git_dir, head, limit, is_code):
             found = self._of_change(change)
             if found is not None and (found.path, found.symbol) not in seen:
@@ -172,7 +181,7 @@ class Finder:
         bare = unit.code.text(tree.source)
         if not clean.is_question(change.subject) or not clean.is_worth_finding(unit, bare):
             return None
-        if licences.header_refuses(tree.source):
+        if self._is_refused(tree.source):
             return None
         if bare in self.excluded:
             self.dropped["functions: never train"] += 1
@@ -181,6 +190,9 @@ class Finder:
         told = replace(unit, prose=Prose(change.subject, change.subject), code=whole)
         code = whole.text(tree.source)
         return _candidate("commit", tree, told, code, change.path, change.commit)
+
+    def _is_refused(self, source: str) -> bool:
+        return not self.any_licence and licences.header_refuses(source)
 
 
 def _candidate(

@@ -21,13 +21,13 @@ from indexer.syntax.digest import file_outline
 from indexer.syntax.lines import Lines
 from indexer.syntax.links import no_links, relate
 from indexer.syntax.tree import SyntaxTree, parse
+from indexer.words import parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MASK = "f"
 _IDENTIFIER = re.compile(r"[^\W\d]\w*[?!]?")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Excerpt:
 
     def text(self, source: str) -> str:
         """The excerpt's own text."""
-        parts, position = [], self.start
+        pieces, position = [], self.start
         for edit in self.edits:
-            parts += [source[position : edit.start], edit.text]
+            pieces += [source[position : edit.start], edit.text]
             position = edit.end
-        return "".join([*parts, source[position : self.end]])
+        return "".join([*pieces, source[position : self.end]])
 
     def links(self, tree: SyntaxTree) -> NDArray[np.int32]:
         """The syntax links inside the excerpt: (n, 2) offsets in characters of its text."""
@@ -186,4 +186,4 @@ def _first_prose(comments: tuple[Comment, ...]) -> tuple[Comment | None, Prose]:
 
 
 def _words(identifier: str) -> list[str]:
-    return [part.lower() for part in _PART.findall(identifier)]
+    return [part.lower() for part in parts(identifier)]

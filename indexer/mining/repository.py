@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from indexer.mining.candidates import Candidate, Finder
+from indexer.mining.candidates import EVERYTHING, Candidate, Finder
 from indexer.mining.clean import quality
 from indexer.mining.dedupe import Excluded, NearDuplicates
 from indexer.mining.shards import Pair, encoded_links
 from indexer.prepare import chars_read_whole
+from indexer.sources.listing import Selection
 from indexer.sources.repository import Repository
 
 if TYPE_CHECKING:
@@ -76,8 +77,23 @@ class Mined:
 class Miner:
     """Mines repositories one after another; what one gave, no later one gives again."""
 
-    def __init__(self, settings: Settings, tokenizer: Tokenizer, excluded: Excluded) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tokenizer: Tokenizer,
+        excluded: Excluded,
+        any_licence: bool = False,
+    ) -> None:
+        """Begin with nothing seen.
+
+        Args:
+            settings: What is taken.
+            tokenizer: Tells lengths.
+            excluded: Codes that must not be among the pairs.
+            any_licence: The repositories are the user's own: licences do not matter.
+        """
         self._settings = settings
+        self._any_licence = any_licence
         self._tokenizer = tokenizer
         self._excluded = excluded
         self._near: dict[str, NearDuplicates] = {}
@@ -87,13 +103,15 @@ class Miner:
         for pair in pairs:
             self._near_of(pair.kind).add(pair.code)
 
-    def mine(self, repository: Repository, origin: Origin) -> Mined:
-        """The chosen pairs of a repository at its HEAD."""
+    def mine(
+        self, repository: Repository, origin: Origin, selection: Selection = EVERYTHING
+    ) -> Mined:
+        """The chosen pairs of a repository, or of a part of it, at its HEAD."""
         settings = self._settings
         max_chars = chars_read_whole(settings.max_tokens)
-        finder = Finder(self._excluded, settings.every_function, max_chars)
+        finder = Finder(self._excluded, settings.every_function, max_chars, self._any_licence)
         ranked: list[tuple[int, Pair]] = []
-        for candidates in finder.find(repository, settings.max_commits):
+        for candidates in finder.find(repository, settings.max_commits, selection):
             ranked += self._counted(candidates, origin, finder.dropped)
         ranked.sort(key=self._rank)
         pairs = list(self._chosen((pair for _, pair in ranked), finder.dropped))

@@ -18,7 +18,8 @@ from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records
 from models.pair_batch import PairBatch
 
-KIND_WEIGHTS = {"docstring": 0.55, "name": 0.15, "commit": 0.1, "section": 0.1, "file": 0.1}
+KIND_WEIGHTS = {"docstring": 0.4, "documented": 0.15, "written": 0.15}
+KIND_WEIGHTS |= {"name": 0.1, "commit": 0.05, "section": 0.05, "file": 0.1}
 LONG = 512  # tokens
 
 

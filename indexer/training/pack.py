@@ -18,9 +18,9 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import UsageError
 from indexer.mining.shards import Pair, decoded_links, read_pairs
+from indexer.training.augmented import NO_QUESTIONS, Questions, augmented
 from indexer.training.phrasing import phrase
 from indexer.training.records import RECORD, key, keys_of
 from models.checkpoint import PRIOR_FILE, Checkpoint
@@ -36,7 +37,7 @@ from models.inputs import encoder_input
 from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
-FORMAT = 1
+FORMAT = 2
 VARIANTS = 4  # ways to ask: as written, twice rephrased, and all that the documentation says
 MAX_QUERY_TOKENS = 96
 DEV_SHARE = 0.02
@@ -50,6 +51,8 @@ def pack(
     checkpoint: Checkpoint,
     share: float = 1.0,
     tell: Callable[[str], None] = lambda _: None,
+    dev: Collection[str] | None = None,
+    questions: Questions = NO_QUESTIONS,
 ) -> dict[str, Any]:
     """Pack the pairs of all shards; returns what `pack.json` says.
 
@@ -59,6 +62,8 @@ def pack(
         checkpoint: Its tokenizer reads, its settings choose the patterns.
         share: The part of the pairs that is taken, chosen by hash.
         tell: Told of each shard.
+        dev: The repositories that are only measured on; None: those that `held_out` chooses.
+        questions: Those that were written for the code of some pairs.
 
     Raises:
         UsageError: there are no shards, or no pairs in them.
@@ -69,12 +74,14 @@ def pack(
     beside = folder.with_name(f"{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    repos = [path.name.removesuffix(".jsonl.zst").replace("+", "/", 1) for path in paths]
+    if dev is None:
+        dev = held_out(p.name.removesuffix(".jsonl.zst").replace("+", "/", 1) for p in paths)
     with ExitStack() as stack:
         files = [stack.enter_context(open(beside / name, "wb")) for name in _FILES]
-        packer = _Packer(checkpoint, held_out(repos), *files)
+        packer = _Packer(checkpoint, dev, *files)
         for path in paths:
-            packer.add(pair for pair in read_pairs(path) if is_taken(pair, share))
+            taken = (pair for pair in read_pairs(path) if is_taken(pair, share))
+            packer.add(more for pair in taken for more in augmented(pair, questions))
             tell(f"{path.name}: {len(packer.records):,} pairs so far")
     about = packer.finish(beside)
     shutil.rmtree(folder, ignore_errors=True)
@@ -112,13 +119,13 @@ class _Packer:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        held_out: frozenset[str],
+        dev: Collection[str],
         codes: BinaryIO,
         patterns: BinaryIO,
         queries: BinaryIO,
     ) -> None:
         self._checkpoint = checkpoint
-        self._held_out = held_out
+        self._dev = dev
         self._tokenizer = Tokenizer(checkpoint)
         self._prior = load_prior(checkpoint.folder)
         self._codes = _Column(codes, token_type(checkpoint))
@@ -143,7 +150,7 @@ class _Packer:
         values: dict[str, Any] = keys_of(pair) | {
             name: self._number(name, getattr(pair, name)) for name in self._names
         }
-        values["is_dev"] = pair.repo in self._held_out
+        values["is_dev"] = pair.repo in self._dev
         values["code_start"] = self._codes.append(tokens.ids)
         values["code_length"] = len(tokens)
         pattern = self._pattern(pair, tokens)
@@ -208,6 +215,8 @@ class _Column:
 
 def variants(pair: Pair) -> list[str]:
     """`VARIANTS` ways to ask for a pair's code; the first one is as its author wrote it."""
+    if pair.kind == "written":
+        return list(islice(cycle(pair.query.split("\n")), VARIANTS))
     rng = random.Random(key(f"{pair.repo} {pair.path} {pair.start_line} {pair.query}"))
     typed = [phrase(pair.query, pair.language, rng) for _ in range(VARIANTS - 2)]
     last = pair.long_query or phrase(pair.query, pair.language, rng)

@@ -11,6 +11,8 @@ import random
 import re
 from collections.abc import Callable
 
+from indexer.words import parts
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -29,7 +31,6 @@ SPOKEN = {
 _MARKUP = re.compile(r"\{@\w+\s+([^}]*)\}|:\w+:`~?([^`]*)`|</?\w+>|[`*]|''")
 _SENTENCE_END = re.compile(r"(?<=[\w)\]])[.!?:](?=\s+\S|$)|\n\s*\n")
 _CLAUSE_END = re.compile(r"\s+[-–—(]|[,;]\s")  # noqa: RUF001 - dashes as people write them
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 _IDENTIFIER = re.compile(r"\b[A-Za-z]+(?:_[A-Za-z0-9]+|[a-z0-9][A-Z][A-Za-z0-9]*)+\b|\b_\w+\b")
 _NO_VERB = _words(
     "this is its as has was does class address process access alias status always across less "
@@ -66,7 +67,7 @@ def phrase(query: str, language: str, rng: random.Random) -> str:
     if rng.random() < 0.3:
         text = _CLAUSE_END.split(text, maxsplit=1)[0]
     if rng.random() < 0.5:
-        text = _IDENTIFIER.sub(lambda match: _split(match[0]), text)
+        text = _IDENTIFIER.sub(lambda match: " ".join(parts(match[0])), text)
     form = rng.choices(_FORMS, weights=[4, 3, 2, 2, 2])[0]
     asked = form(text).strip() or text
     if rng.random() < 0.9:
@@ -127,7 +128,3 @@ def _with_language(text: str, language: str, is_question: bool, rng: random.Rand
     if is_question or rng.random() < 0.4:
         return f"{text} in {name}"
     return f"{name} {text}"
-
-
-def _split(identifier: str) -> str:
-    return " ".join(_PART.findall(identifier))

@@ -73,6 +73,7 @@ class Run:
         self._state = folder / STATE
         self._journal = Journal(folder)
         self._reserve = 0.0  # seconds that the last measurement and the last save took
+        self.was_stopped = False  # by the user, in the last slice
         if self._state.exists():
             trainer.resume(self._state, facts)
         self._journal.forget_after(trainer.step)
@@ -94,6 +95,7 @@ class Run:
                     self._measure(part)
                 if trainer.step % part.save_every == 0:
                     self._save()
+            self.was_stopped = stopped()
         self._save()
         self._measure(part)
         return trainer.step

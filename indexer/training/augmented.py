@@ -1,0 +1,87 @@
+"""More questions to one code: what else a mined function can teach than its own documentation.
+
+People also look for functions as they stand in a repository, documentation included, and rarely
+know the author's words. So a documented function is asked for once more by the words of its name,
+which is hidden, and some by questions that a language model wrote for it
+(`scripts/written_questions.jsonl`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from indexer.errors import UsageError
+from indexer.mining.pairs import MASK
+from indexer.mining.shards import Pair
+from indexer.words import parts
+
+MIN_NAME_WORDS = 3
+_HASH = frozenset({"python", "ruby", "bash", "elixir", "php"})  # `#` opens a comment
+_PYTHON_HEAD = re.compile(r"(?:@[^\n]*\n|\s)*(?:async )?def .*?:[ \t]*\n", re.DOTALL)
+
+Place = tuple[str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Questions that were written for mined code, by where it lies."""
+
+    by_place: Mapping[Place, tuple[str, ...]]
+
+    @classmethod
+    def read(cls, path: Path) -> Questions:
+        """Read one JSON object per line: repo, path, start_line, kind, questions.
+
+        Raises:
+            UsageError: a line is none; the message names it.
+        """
+        found: dict[Place, tuple[str, ...]] = {}
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            try:
+                record = json.loads(line)
+                place = (record["repo"], record["path"], record["start_line"], record["kind"])
+                found[place] = tuple(map(str, record["questions"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(
+                    f"{path}, line {number} holds no questions: {error!r}", "restore the file"
+                ) from error
+        return cls(found)
+
+    def of(self, pair: Pair) -> Sequence[str]:
+        """Those for a pair's code; empty where there are none."""
+        return self.by_place.get((pair.repo, pair.path, pair.start_line, pair.kind), ())
+
+
+NO_QUESTIONS = Questions({})
+
+
+def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
+    """The pair, then what else asks for its code: kinds "documented" and "written".
+
+    The written questions of one code are joined by line breaks. Code with syntax links stays as
+    it is, because they are offsets in its text.
+    """
+    yield pair
+    written = questions.of(pair)
+    if written:
+        code = pair.code if pair.links or pair.kind != "docstring" else documented(pair)
+        yield replace(pair, kind="written", query="\n".join(written), long_query="", code=code)
+    name = pair.symbol.rpartition(".")[2]
+    name_words = parts(name)
+    if pair.kind == "docstring" and not pair.links and len(name_words) >= MIN_NAME_WORDS:
+        hidden = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", MASK, documented(pair))
+        asked = " ".join(name_words).lower()
+        yield replace(pair, kind="documented", query=asked, long_query="", code=hidden)
+
+
+def documented(pair: Pair) -> str:
+    """A documented function's code with the documentation in place again."""
+    prose = (pair.long_query or pair.query).strip()
+    if pair.language == "python" and (head := _PYTHON_HEAD.match(pair.code)):
+        return f'{head[0]}    """{prose}"""\n{pair.code[head.end() :]}'
+    mark = "#" if pair.language in _HASH else "//"
+    return "".join(f"{mark} {line}\n" for line in prose.splitlines()) + pair.code
