@@ -66,6 +66,30 @@ ModelOption = Annotated[
     str | None, typer.Option(metavar="MODEL", help="A checkpoint folder or Hugging Face name.")
 ]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
+TopOption = Annotated[
+    int, typer.Option("-k", metavar="N", parser=_number, help="How many results.")
+]
+LanguageOption = Annotated[
+    list[str] | None,
+    typer.Option("--lang", metavar="LANG", help="Only this language (repeatable)."),
+]
+PathOption = Annotated[
+    list[str] | None, typer.Option("--path", metavar="GLOB", help="Only these paths (repeatable).")
+]
+KindOption = Annotated[
+    list[str] | None,
+    typer.Option("--kind", metavar="KIND", help="function, class, file or doc (repeatable)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="A JSON object per result.")]
+VimgrepOption = Annotated[
+    bool, typer.Option("--vimgrep", help="path:line:column:text per result.")
+]
+FilesOption = Annotated[bool, typer.Option("-l", help="Only paths.")]
+ContextOption = Annotated[
+    int | None,
+    typer.Option("-C", metavar="LINES", parser=_number, help="Lines around the best lines."),
+]
 LocationsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[PATH]…", help="Your repositories; else this one.")
 ]
@@ -97,9 +121,7 @@ def index(
             metavar="REF", help="Index this branch, tag or commit beside the working tree."
         ),
     ] = None,
-    path: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only these paths (repeatable).")
-    ] = None,
+    path: PathOption = None,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Not these paths (repeatable).")
     ] = None,
@@ -137,9 +159,7 @@ def query(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="What you look for; - reads a query per line.")
     ],
-    top_k: Annotated[
-        int, typer.Option("-k", metavar="N", parser=_number, help="How many results.")
-    ] = 10,
+    top_k: TopOption = 10,
     repo: Annotated[
         str | None,
         typer.Option(metavar="REPO", help="A repository by path or name; else the one here."),
@@ -147,29 +167,17 @@ def query(
     ref: Annotated[
         str | None, typer.Option(metavar="REF", help="An indexed branch, tag or commit.")
     ] = None,
-    lang: Annotated[
-        list[str] | None, typer.Option(metavar="LANG", help="Only this language (repeatable).")
-    ] = None,
-    path: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only these paths (repeatable).")
-    ] = None,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND", help="function, class, file or doc (repeatable)."),
-    ] = None,
+    lang: LanguageOption = None,
+    path: PathOption = None,
+    kind: KindOption = None,
     every_chunk: Annotated[
         bool, typer.Option("--all", help="Every matching unit instead of one result per file.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON object per result.")] = False,
-    vimgrep: Annotated[
-        bool, typer.Option("--vimgrep", help="path:line:column:text per result.")
-    ] = False,
-    files_only: Annotated[bool, typer.Option("-l", help="Only paths.")] = False,
-    context: Annotated[
-        int | None,
-        typer.Option("-C", metavar="LINES", parser=_number, help="Lines around the best lines."),
-    ] = None,
+    as_json: JsonOption = False,
+    as_jsonl: JsonLinesOption = False,
+    vimgrep: VimgrepOption = False,
+    files_only: FilesOption = False,
+    context: ContextOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of scores.")] = False,
     open_first: Annotated[
         bool, typer.Option("--open", help="Open the first result in your editor.")
@@ -186,7 +194,7 @@ def query(
 
     output = Output(as_json, as_jsonl, vimgrep, files_only, context, explain, open_first)
     question = Question.read(text, top_k, lang or (), kind or (), path or (), every_chunk)
-    output.check(question)
+    output.check(question.text)
     searcher = open_searcher(find_home(home), repo, ref, quiet)
     try:
         found = run(searcher, question, output)
@@ -196,9 +204,52 @@ def query(
 
 
 @app.command()
+def similar(
+    place: Annotated[
+        str | None, typer.Argument(metavar="FILE:LINE", help="Code to find the like of.")
+    ] = None,
+    top_k: TopOption = 10,
+    repo: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Look in this repository instead.")
+    ] = None,
+    lang: LanguageOption = None,
+    path: PathOption = None,
+    kind: KindOption = None,
+    clusters: Annotated[
+        bool, typer.Option("--clusters", help="Groups of functions that are nearly the same.")
+    ] = False,
+    threshold: Annotated[
+        float, typer.Option(metavar="COSINE", help="How alike functions of a group are.")
+    ] = 0.95,
+    as_json: JsonOption = False,
+    as_jsonl: JsonLinesOption = False,
+    vimgrep: VimgrepOption = False,
+    files_only: FilesOption = False,
+    context: ContextOption = None,
+    quiet: QuietOption = False,
+    home: IndexOption = None,
+) -> None:
+    """Find code like the code at a line, or near-duplicates."""
+    from codesearch.querying import Output, read_filters
+    from codesearch.similar import Place, run_clusters, run_similar
+    from indexer.storage.home import find_home
+
+    output = Output(as_json, as_jsonl, vimgrep, files_only, context)
+    filters = read_filters(lang or (), kind or (), path or ())
+    if clusters == (place is not None):
+        raise UsageError("give either FILE:LINE or --clusters", "see `codesearch similar --help`")
+    if place is None:
+        found = run_clusters(find_home(home), repo, filters, threshold, as_json, quiet)
+    else:
+        at = Place.read(place)
+        found = run_similar(find_home(home), at, repo, filters, top_k, output, quiet)
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
 def status(
     repo: Annotated[str, typer.Argument(help="A repository by path or name.")] = ".",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: JsonOption = False,
     home: IndexOption = None,
 ) -> None:
     """What is indexed of a repository, and what has changed since."""
@@ -252,7 +303,7 @@ def evaluate_model(
     locations: LocationsArgument = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """How well a model finds your own functions by what was written above them."""

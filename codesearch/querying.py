@@ -49,17 +49,32 @@ class Question:
             UnknownLanguage: no such language.
             UsageError: an empty query, no such kind, or a number out of range.
         """
-        if top_k < 1:
-            raise UsageError(f"-k {top_k} asks for no results", "give -k a number from 1")
+        check_top_k(top_k)
         if not text.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
-        wanted = tuple(kind.strip().lower() for kind in kinds)
-        for kind in wanted:
-            if kind not in KINDS:
-                raise UsageError(f"unknown kind {kind!r}", f"use one of {', '.join(KINDS)}")
-        names = tuple(language_named(name) for name in languages)
-        filters = Filters(names, wanted, Selection(tuple(paths)))
+        filters = read_filters(languages, kinds, paths)
         return cls(_utf8(text.strip()), filters, top_k, every_chunk)
+
+
+def check_top_k(top_k: int) -> None:
+    """Refuse a number of results that is none."""
+    if top_k < 1:
+        raise UsageError(f"-k {top_k} asks for no results", "give -k a number from 1")
+
+
+def read_filters(languages: Sequence[str], kinds: Sequence[str], paths: Sequence[str]) -> Filters:
+    """Check and normalise what narrows a search.
+
+    Raises:
+        UnknownLanguage: no such language.
+        UsageError: no such kind.
+    """
+    wanted = tuple(kind.strip().lower() for kind in kinds)
+    for kind in wanted:
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind {kind!r}", f"use one of {', '.join(KINDS)}")
+    names = tuple(language_named(name) for name in languages)
+    return Filters(names, wanted, Selection(tuple(paths)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +89,11 @@ class Output:
     explain: bool = False
     open_first: bool = False
 
-    def check(self, question: Question) -> None:
+    def check(self, text: str) -> None:
         """Refuse what excludes each other.
+
+        Args:
+            text: What is looked for; `-` reads many queries.
 
         Raises:
             UsageError: two formats, a format for many queries, or a negative number of lines.
@@ -84,7 +102,7 @@ class Output:
             raise UsageError(
                 "--json, --jsonl, --vimgrep and -l exclude each other", "choose one of them"
             )
-        if question.text == STDIN and (self.vimgrep or self.files_only or self.open_first):
+        if text == STDIN and (self.vimgrep or self.files_only or self.open_first):
             raise UsageError(
                 "`query -` prints JSON, one object per query", "leave --vimgrep, -l, --open away"
             )
@@ -125,7 +143,7 @@ def run(searcher: Searcher, question: Question, output: Output) -> bool:
 
 def _answer(searcher: Searcher, text: str, question: Question, output: Output) -> bool:
     answer = searcher.answer(text, question.filters, question.top_k, question.every_chunk)
-    _print(output, answer)
+    print_answer(output, answer)
     if output.open_first and answer.results:
         from codesearch.editor import open_in_editor
 
@@ -167,7 +185,8 @@ def _lines_of_stdin() -> Iterator[str]:
             yield line
 
 
-def _print(output: Output, answer: Answer) -> None:
+def print_answer(output: Output, answer: Answer) -> None:
+    """An answer in the chosen format, or a line that says that it is empty."""
     from codesearch import formats
 
     if output.as_json:

@@ -59,6 +59,21 @@ class VectorIndex:
             return np.empty(0, dtype=np.int64)
         return np.asarray(faiss.vector_to_array(self._index.id_map))
 
+    def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
+        """The unit vector (E,) of a chunk; None: there is none here."""
+        _, rows = self.vectors(np.array([chunk_id], dtype=np.int64))
+        return rows[0] if len(rows) else None
+
+    def vectors(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the ids that have a vector, ascending, and their vectors (n, E)."""
+        present = self.ids
+        order = np.argsort(present, kind="stable")
+        places = order[np.isin(present[order], ids)]
+        rows = np.empty((len(places), self._index.d), dtype=np.float32)
+        for row, place in zip(rows, places.tolist(), strict=True):
+            row[:] = self._index.index.reconstruct(place)
+        return present[places], rows
+
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add vectors (n, E) under new ids (n,)."""
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)

@@ -205,6 +205,17 @@ class Reader:
             found.update({row[0]: ChunkRow(*row) for row in self._rows(sql, batch)})
         return found
 
+    def chunk_at(self, ref_id: int, path: str, line: int) -> ChunkRow | None:
+        """The smallest chunk of a ref's file that a line (from 1) is in."""
+        rows = self._rows(
+            "SELECT chunks.id, file_id, path, language, kind, symbol, start_line, end_line"
+            " FROM ref_files JOIN files ON files.id = file_id JOIN chunks USING (file_id)"
+            " WHERE ref_id = ? AND path = ? AND start_line <= ? AND end_line >= ?"
+            " ORDER BY end_line - start_line, kind = 'file', chunks.id LIMIT 1",
+            (ref_id, path, line, line),
+        )
+        return next((ChunkRow(*row) for row in rows), None)
+
     def text(self, file_id: int) -> str:
         """The text of a file version as it was indexed."""
         rows = list(self._rows("SELECT text FROM files WHERE id = ?", (file_id,)))

@@ -1,0 +1,266 @@
+"""`similar`: code like the code at a line, and groups of functions that are nearly the same.
+
+Both compare the vectors that the index has: nothing is encoded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesearch import formats
+from codesearch.answer import Answer, OpenIndex, Searcher
+from codesearch.console import one_line, stderr, write_line
+from codesearch.querying import Output, check_top_k, open_searcher, print_answer
+from codesearch.ranking import POOL
+from codesearch.search import Filters, Hit, SearchResult, Target
+from indexer.errors import IndexMismatch, IndexNotFound, UsageError
+from indexer.sources.repository import find_repository
+from indexer.storage.home import IndexHome
+from indexer.storage.reader import ChunkRow
+from indexer.words import words
+
+LEAST_LINES = 5  # shorter functions are alike without anybody having copied them
+_AT_ONCE = 1024
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[1-9]\d{0,8})(?::\d*)?:?")
+_CLUSTERED_KINDS = ("function",)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file."""
+
+    path: Path
+    line: int
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """From `FILE:LINE`, as compilers and `--vimgrep` print it; a column is ignored.
+
+        Raises:
+            UsageError: it is something else.
+        """
+        found = _PLACE.fullmatch(text.strip())
+        if found is None:
+            raise UsageError(f"{text!r} is no FILE:LINE", "give a place like src/app.py:42")
+        return cls(Path(found["path"]).expanduser(), int(found["line"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Functions that are nearly the same, by place; each is so to another one of them."""
+
+    hits: tuple[Hit, ...]
+    cosine: float  # the lowest between two of them
+
+
+def find_similar(
+    home: OpenIndex, searcher: Searcher, place: Place, filters: Filters, top_k: int
+) -> Answer:
+    """The chunks most like the one at a place, without those that share lines with it.
+
+    Args:
+        home: The index that holds the place.
+        searcher: Where to look.
+        place: A line of a file.
+        filters: What may be found; without a kind, what is of the same kind.
+        top_k: How many.
+
+    Raises:
+        IndexNotFound: the place is not indexed, or not encoded yet.
+        IndexMismatch: an index that is searched is of another model.
+    """
+    started = time.perf_counter()
+    for item in searcher.indexes:
+        if home.checkpoint.fingerprint != item.checkpoint.fingerprint:
+            raise IndexMismatch(
+                f"{home.reader.name} and {item.reader.name} were indexed with different models",
+                f"run `codesearch index {item.reader.root} --rebuild` with the same --model",
+            )
+    source = _chunk_at(home, place)
+    vector = None if home.vectors is None else home.vectors.vector(source.id)
+    if vector is None:
+        raise IndexNotFound(
+            f"{place.path}:{place.line} is not encoded yet",
+            f"run `codesearch index {home.reader.root}`",
+        )
+    if not filters.kinds:
+        filters = Filters(filters.languages, (source.kind,), filters.paths)
+    nearest = (hit for item in searcher.indexes for hit in _nearest(item, vector, filters))
+    hits = sorted(
+        (hit for hit in nearest if not _overlaps(hit, home, source)),
+        key=lambda hit: (-hit.score, *hit.place),
+    )
+    results = tuple(SearchResult(hit.score, hit) for hit in hits[:top_k])
+    asked = words(source.symbol or source.path)
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    return Answer(asked, elapsed_ms, searcher.is_stale, results)
+
+
+def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[Cluster]:
+    """Groups of functions whose vectors are within a threshold, the largest first.
+
+    Raises:
+        UsageError: the threshold is no cosine that says anything.
+    """
+    if not 0.5 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold:g} is not in 0.5..1", "0.95 is a good start")
+    if item.vectors is None:
+        return []
+    kinds = filters.kinds or _CLUSTERED_KINDS
+    allowed = item.reader.allowed(item.ref.id, filters.languages, kinds, filters.paths)
+    rows = item.reader.chunks(allowed.tolist())
+    long = [i for i, row in rows.items() if row.end_line - row.start_line + 1 >= LEAST_LINES]
+    ids, vectors = item.vectors.vectors(np.array(sorted(long), dtype=np.int64))
+    target = Target(item.reader, item.ref, item.vectors, None)
+    clusters = []
+    for group in _groups(vectors, threshold):
+        lowest = float((vectors[group] @ vectors[group].T).min())
+        hits = [_hit(target, rows[int(ids[place])], lowest) for place in group]
+        clusters.append(Cluster(tuple(sorted(hits, key=lambda hit: hit.place)), lowest))
+    return sorted(clusters, key=lambda c: (-len(c.hits), *c.hits[0].place))
+
+
+def _groups(vectors: NDArray[np.float32], threshold: float) -> Iterator[list[int]]:
+    """Positions of the connected vectors (n, E), groups of two or more."""
+    parent = list(range(len(vectors)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = place = parent[parent[place]]
+        return place
+
+    for start in range(0, len(vectors), _AT_ONCE):
+        near = vectors[start : start + _AT_ONCE] @ vectors[start:].T >= threshold
+        for row, column in zip(*np.nonzero(np.triu(near, 1)), strict=True):
+            parent[root(start + int(row))] = root(start + int(column))
+    members: dict[int, list[int]] = {}
+    for place in range(len(vectors)):
+        members.setdefault(root(place), []).append(place)
+    yield from (group for group in members.values() if len(group) > 1)
+
+
+def _chunk_at(item: OpenIndex, place: Place) -> ChunkRow:
+    """The smallest unit around a place."""
+    repository, inside = find_repository(place.path.resolve().parent)
+    path = f"{inside}/{place.path.name}".removeprefix("/")
+    found = item.reader.chunk_at(item.ref.id, path, place.line)
+    if found is None:
+        raise IndexNotFound(
+            f"{place.path}:{place.line} is not part of the index of {repository.name}",
+            "choose a line of a file that `codesearch status` counts, or index it",
+        )
+    return found
+
+
+def _nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> list[Hit]:
+    """The nearest allowed chunks of an index: a fixed pool, whatever is shown."""
+    if item.vectors is None:
+        return []
+    allowed = item.reader.allowed(item.ref.id, filters.languages, filters.kinds, filters.paths)
+    ids, cosines = item.vectors.search(vector, POOL, allowed)
+    rows = item.reader.chunks(ids.tolist())
+    target = Target(item.reader, item.ref, item.vectors, vector)
+    return [
+        _hit(target, rows[chunk_id], cosine)
+        for chunk_id, cosine in zip(ids.tolist(), cosines.tolist(), strict=True)
+        if chunk_id in rows
+    ]
+
+
+def _hit(target: Target, chunk: ChunkRow, cosine: float) -> Hit:
+    return Hit(target, chunk, cosine, cosine, None, 0.0, 1.0)
+
+
+def _overlaps(hit: Hit, home: OpenIndex, source: ChunkRow) -> bool:
+    chunk = hit.chunk
+    return (
+        hit.target.reader.root == home.reader.root
+        and chunk.path == source.path
+        and chunk.start_line <= source.end_line
+        and source.start_line <= chunk.end_line
+    )
+
+
+def run_similar(
+    home: IndexHome,
+    place: Place,
+    repo: str | None,
+    filters: Filters,
+    top_k: int,
+    output: Output,
+    quiet: bool,
+) -> bool:
+    """The command with FILE:LINE; tells whether anything was found."""
+    check_top_k(top_k)
+    output.check(str(place.path))
+    if not place.path.is_file():
+        raise UsageError(f"{place.path} is no file", "give a place like src/app.py:42")
+    with ExitStack() as stack:
+        around = open_searcher(home, str(place.path.resolve().parent), None, quiet)
+        stack.callback(around.close)
+        searched = around
+        if repo is not None:
+            searched = open_searcher(home, repo, None, quiet)
+            stack.callback(searched.close)
+        answer = find_similar(around.indexes[0], searched, place, filters, top_k)
+        print_answer(output, answer)
+    return bool(answer.results)
+
+
+def run_clusters(
+    home: IndexHome,
+    repo: str | None,
+    filters: Filters,
+    threshold: float,
+    as_json: bool,
+    quiet: bool,
+) -> bool:
+    """The command with --clusters, over one repository; tells whether there are any."""
+    searcher = open_searcher(home, repo, None, quiet)
+    try:
+        found = [find_clusters(item, filters, threshold) for item in searcher.indexes]
+        clusters = [cluster for some in found for cluster in some]
+        _print_clusters(clusters, as_json)
+    finally:
+        searcher.close()
+    return bool(clusters)
+
+
+def _print_clusters(clusters: Sequence[Cluster], as_json: bool) -> None:
+    if as_json:
+        write_line(json.dumps([_record(cluster) for cluster in clusters], ensure_ascii=False))
+        return
+    here = Path.cwd()
+    for cluster in clusters:
+        write_line(f"{len(cluster.hits)} functions, cosine {cluster.cosine:.3f} or more")
+        for hit in cluster.hits:
+            write_line(f"  {formats.place(hit, here)}  {one_line(hit.chunk.symbol)}")
+    if not clusters:
+        stderr().print("no functions are nearly the same")
+
+
+def _record(cluster: Cluster) -> dict[str, Any]:
+    return {
+        "cosine": round(cluster.cosine, 4),
+        "members": [
+            {
+                "repo": hit.target.reader.name,
+                "path": hit.chunk.path,
+                "start_line": hit.chunk.start_line,
+                "end_line": hit.chunk.end_line,
+                "language": hit.chunk.language,
+                "symbol": hit.chunk.symbol,
+            }
+            for hit in cluster.hits
+        ],
+    }
