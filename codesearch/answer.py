@@ -13,6 +13,7 @@ from codesearch.freshness import find_change, refresh_command, take_in
 from codesearch.scope import choose_ref
 from codesearch.search import Filters, SearchResult, Target, search
 from indexer.errors import CodesearchError, IndexMismatch, UsageError
+from indexer.storage.binding import read_facts
 from indexer.storage.failures import storage_failures
 from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
@@ -60,7 +61,7 @@ class Searcher:
     indexes: list[OpenIndex] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     is_stale: bool = False
-    _encoders: dict[str, QueryEncoder] = field(default_factory=dict)
+    encoders: dict[str, QueryEncoder] = field(default_factory=dict)  # by fingerprint
     _opened_at: float = field(default_factory=time.perf_counter)
 
     def answer(
@@ -103,6 +104,23 @@ class Searcher:
             reader.close()
             raise
         self.indexes.append(OpenIndex(reader, ref, vectors, checkpoint))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the open indexes are those on disk."""
+        return all(read_facts(item.reader.folder) == item.reader.facts for item in self.indexes)
+
+    def recheck(self) -> bool:
+        """Look at the repositories again; False: an index has changed and must be opened anew."""
+        self._opened_at = time.perf_counter()
+        self.notes, self.is_stale = [], False
+        if not self.is_current:
+            return False
+        for item in self.indexes:
+            if self._refresh(item.reader, item.ref, item.checkpoint):
+                return False
+            self._note_waiting(item.reader, item.ref)
+        return True
 
     def close(self) -> None:
         """Close all indexes."""
@@ -153,9 +171,9 @@ class Searcher:
                 vectors.close()
 
     def _embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
-        if checkpoint.fingerprint not in self._encoders:
-            self._encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
-        return self._encoders[checkpoint.fingerprint].embed_query(query)
+        if checkpoint.fingerprint not in self.encoders:
+            self.encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
+        return self.encoders[checkpoint.fingerprint].embed_query(query)
 
     def _query_encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
         """The light encoder where it knows the architecture, else torch."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -189,18 +189,66 @@ def query(
     # The products of one query are too small to share: threads that wait for a busy core cost
     # a hundred times what they save.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from codesearch.querying import Output, Question, open_searcher, run
+    from codesearch.client import ask
     from indexer.storage.home import find_home
 
-    output = Output(as_json, as_jsonl, vimgrep, files_only, context, explain, open_first)
-    question = Question.read(text, top_k, lang or (), kind or (), path or (), every_chunk)
-    output.check(question.text)
-    searcher = open_searcher(find_home(home), repo, ref, quiet)
+    place = find_home(home)
+    question: dict[str, Any] = {
+        "text": text,
+        "top_k": top_k,
+        "languages": lang or [],
+        "kinds": kind or [],
+        "paths": path or [],
+        "every_chunk": every_chunk,
+    }
+    output: dict[str, Any] = {
+        "as_json": as_json,
+        "as_jsonl": as_jsonl,
+        "vimgrep": vimgrep,
+        "files_only": files_only,
+        "context": context,
+        "explain": explain,
+        "open_first": open_first,
+    }
+    if not open_first and text.strip() != "-":  # those need this process's editor and stdin
+        options = {"question": question, "output": output}
+        code = ask(place.folder, options | {"repo": repo, "ref": ref, "quiet": quiet})
+        if code is not None:
+            raise typer.Exit(code)
+    from codesearch.querying import Output, Question, open_searcher, run
+
+    asked, shown = Question.read(**question), Output(**output)
+    shown.check(asked.text)
+    searcher = open_searcher(place, repo, ref, quiet)
     try:
-        found = run(searcher, question, output)
+        found = run(searcher, asked, shown)
     finally:
         searcher.close()
     raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def serve(
+    idle: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Stop after so long without a query.")
+    ] = 30.0,
+    quiet: QuietOption = False,
+    home: IndexOption = None,
+) -> None:
+    """Keep indexes and models open, so that `query` answers at once."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from codesearch.serving import Server
+    from indexer.storage.home import find_home
+
+    if idle <= 0:
+        raise UsageError(f"--idle {idle:g} is not above 0", "give minutes, or leave it out")
+    note = f"stops after {idle:g} minutes without a query, or with Ctrl-C"
+
+    def started(path: str) -> None:
+        if not quiet:
+            stderr().print(f"serving at {path}; {note}", soft_wrap=True)
+
+    Server(find_home(home), 60 * idle).run(started)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codesearch.answer import Answer, Searcher
+from codesearch.answer import Answer, QueryEncoder, Searcher
 from codesearch.console import one_line, stderr, stdout, write_line
 from codesearch.scope import Scope, find_scope
 from codesearch.search import Filters
@@ -110,14 +110,21 @@ class Output:
             raise UsageError(f"-C {self.context} is negative", "give -C a number from 0")
 
 
-def open_searcher(home: IndexHome, repo: str | None, ref: str | None, quiet: bool) -> Searcher:
+def open_searcher(
+    home: IndexHome,
+    repo: str | None,
+    ref: str | None,
+    quiet: bool,
+    encoders: dict[str, QueryEncoder] | None = None,
+) -> Searcher:
     """Open what is to be searched; a repository without an index is indexed first.
 
     Of several repositories those that cannot be opened are noted, and the others searched.
+    `encoders` are those that are loaded already, by fingerprint; new ones are added.
     """
     scope = find_scope(home, repo)
     folders = scope.folders or (_index_first(home, scope, ref, quiet),)
-    searcher = Searcher(home)
+    searcher = Searcher(home, encoders={} if encoders is None else encoders)
     faults: list[CodesearchError | CheckpointError] = []
     for folder in folders:
         try:
@@ -127,7 +134,7 @@ def open_searcher(home: IndexHome, repo: str | None, ref: str | None, quiet: boo
     if not searcher.indexes:
         raise faults[0]
     told = [fault for fault in faults if not isinstance(fault, RefNotFound)]
-    _print_notes([*searcher.notes, *(f"{fault}; {fault.hint}" for fault in told)], quiet)
+    show_notes([*searcher.notes, *(f"{fault}; {fault.hint}" for fault in told)], quiet)
     return searcher
 
 
@@ -167,7 +174,8 @@ def _index_first(home: IndexHome, scope: Scope, ref: str | None, quiet: bool) ->
     return home.repo(repository.root)
 
 
-def _print_notes(notes: Sequence[str], quiet: bool) -> None:
+def show_notes(notes: Sequence[str], quiet: bool) -> None:
+    """What the user should know, to stderr; many notes are counted."""
     if quiet:
         return
     console = stderr()

@@ -12,9 +12,9 @@ from types import FrameType
 _pressed = threading.Event()
 
 
-def note_interrupts() -> None:
-    """Take over Ctrl-C for the process; call it once, in the main thread."""
-    signal.signal(signal.SIGINT, _note)
+def note_interrupts(number: int = signal.SIGINT) -> None:
+    """Take over Ctrl-C, or another signal, for the process; call it in the main thread."""
+    signal.signal(number, _note)
 
 
 def check_interrupted() -> None:

@@ -276,5 +276,6 @@ def _delete_files(session: Session, file_ids: Sequence[int]) -> None:
 
 
 def _advance(session: Session, counter: str) -> None:
+    """Count up; an index that is made anew begins elsewhere than the one before it."""
     row = session.get(Meta, counter)
-    session.merge(Meta(key=counter, value=str(int(row.value) + 1 if row else 1)))
+    session.merge(Meta(key=counter, value=str(int(row.value) + 1 if row else time.time_ns())))
