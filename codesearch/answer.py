@@ -76,12 +76,18 @@ class Searcher:
         if not query.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
         targets = [
-            Target(item.reader, item.ref, item.vectors, self._embed(item.checkpoint, query))
+            Target(item.reader, item.ref, item.vectors, self.embed(item.checkpoint, query))
             for item in self.indexes
         ]
         results = search(query, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
         return Answer(query, elapsed_ms, self.is_stale, tuple(results))
+
+    def embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
+        """The unit vector (E,) of a query."""
+        if checkpoint.fingerprint not in self.encoders:
+            self.encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
+        return self.encoders[checkpoint.fingerprint].embed_query(query)
 
     def add(self, folder: RepoFolder, ref_name: str | None) -> None:
         """Open one more index, as fresh as it can be had at once.
@@ -169,11 +175,6 @@ class Searcher:
                 return sync(folder.faiss, dimension, reader.vector_keys(), vectors, is_held)[0]
             finally:
                 vectors.close()
-
-    def _embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
-        if checkpoint.fingerprint not in self.encoders:
-            self.encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
-        return self.encoders[checkpoint.fingerprint].embed_query(query)
 
     def _query_encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
         """The light encoder where it knows the architecture, else torch."""

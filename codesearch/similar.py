@@ -95,9 +95,9 @@ def find_similar(
         )
     if not filters.kinds:
         filters = Filters(filters.languages, (source.kind,), filters.paths)
-    nearest = (hit for item in searcher.indexes for hit in _nearest(item, vector, filters))
+    found = (hit for item in searcher.indexes for hit in nearest(item, vector, filters))
     hits = sorted(
-        (hit for hit in nearest if not _overlaps(hit, home, source)),
+        (hit for hit in found if not _overlaps(hit, home, source)),
         key=lambda hit: (-hit.score, *hit.place),
     )
     results = tuple(SearchResult(hit.score, hit) for hit in hits[:top_k])
@@ -162,7 +162,7 @@ def _chunk_at(item: OpenIndex, place: Place) -> ChunkRow:
     return found
 
 
-def _nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> list[Hit]:
+def nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> list[Hit]:
     """The nearest allowed chunks of an index: a fixed pool, whatever is shown."""
     if item.vectors is None:
         return []

@@ -42,6 +42,7 @@ def export(start: Checkpoint, trained: dict[str, Tensor], share: float, folder: 
     beside.mkdir(parents=True)
     weights = {name: weight.contiguous() for name, weight in mixed.items()}
     save_file(weights, beside / "model.safetensors", metadata={"format": "pt"})
+    (beside / "model.safetensors").chmod(0o644)  # its own choice is 0600
     config = start.config | {"dtype": "float16", "sasa": start.sasa.to_mapping()}
     config.pop("torch_dtype", None)
     if _POSITIONS in weights:

@@ -21,6 +21,7 @@ from rich.console import Console
 from codesearch.answer import Searcher
 from codesearch.indexing import Wish, index_location
 from codesearch.search import Filters, SearchResult
+from codesearch.similar import nearest
 from codesearch.watching import ProgressBars
 from indexer.prepare import Preparer
 from indexer.sources.listing import Selection
@@ -43,6 +44,7 @@ def main() -> None:
     repo_search.add_argument("--checkouts", type=Path, required=True)
     repo_search.add_argument("--only", nargs="*")
     repo_search.add_argument("--every-chunk", action="store_true")
+    repo_search.add_argument("--vectors-only", action="store_true", help="chunks by cosine alone")
     cosqa = commands.add_parser("cosqa")
     for command in (repo_search, cosqa):
         command.add_argument("folder", type=Path)
@@ -74,11 +76,17 @@ def evaluate_repo_search(arguments: argparse.Namespace) -> dict:
         queries = json.loads((arguments.folder / "annotations" / f"{name}.json").read_text())
         scores, latencies = [], []
         for query in queries:
-            answer = searcher.answer(query["query"], Filters(), TOP_K, arguments.every_chunk)
+            start = time.perf_counter()
+            if arguments.vectors_only:
+                results = nearest_results(searcher, query["query"])
+            else:
+                results = searcher.answer(
+                    query["query"], Filters(), TOP_K, arguments.every_chunk
+                ).results
+            latencies.append((time.perf_counter() - start) * 1000)
             targets = [as_target(target) for target in query["relevant"] + query["secondary"]]
-            score = ndcg_at_k([target_rank(target, answer.results) for target in targets], TOP_K)
+            score = ndcg_at_k([target_rank(target, results) for target in targets], TOP_K)
             scores.append(score)
-            latencies.append(answer.elapsed_ms)
             categories.setdefault(query["category"], []).append(score)
         searcher.close()
         per_repo[name] = {
@@ -121,6 +129,13 @@ def indexed(
     searcher = Searcher(home)
     searcher.add(home.repo(repository.root), None)
     return searcher, seconds
+
+
+def nearest_results(searcher: Searcher, query: str) -> tuple[SearchResult, ...]:
+    """The chunks whose vectors are nearest, each a result."""
+    (item,) = searcher.indexes
+    hits = nearest(item, searcher.embed(item.checkpoint, query), Filters())
+    return tuple(SearchResult(hit.score, hit) for hit in hits[:TOP_K])
 
 
 def as_target(target: str | dict) -> tuple[str, int | None, int | None]:

@@ -1,8 +1,7 @@
-"""The encoder on its real weights: against the original model's attention, padding, NumPy."""
+"""The encoder on its real weights: against the attention of transformers, padding, NumPy."""
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from models.encoder import Encoder
 from models.inputs import EncoderInput, encoder_input, query_input, token_positions
 from models.light_encoder import LightEncoder
 from models.tokenizer import Tokenizer, Tokens
-from tests.original_texts import TEXTS
 
 CODE = "def load(path):\n    with open(path) as file:\n        return json.load(file)\n\n"
 NO_LINKS = np.empty((0, 2), dtype=np.int32)
@@ -53,14 +51,6 @@ def test_short_inputs_equal_the_attention_of_transformers(checkpoint, encoder, t
             hidden = original(torch.tensor(item.ids[None]).long()).last_hidden_state
         expected = torch.nn.functional.normalize(hidden.mean(1), dim=-1)[0].numpy()
         assert float(encoder.embed([item])[0] @ expected) > 1 - 1e-3
-
-
-def test_short_inputs_equal_the_original_model(checkpoint, encoder, tokenizer):
-    original = np.load(Path(__file__).parent / "original_vectors.npy").astype(np.float32)
-    tokens = tokenizer.tokenize(TEXTS)
-    assert max(len(item) for item in tokens) <= checkpoint.sasa.full_tokens
-    vectors = encoder.embed([encoder_input(item, NO_LINKS, checkpoint.sasa) for item in tokens])
-    assert (1 - (vectors * original).sum(1)).max() < 1e-3
 
 
 def test_a_vector_does_not_depend_on_its_batch(checkpoint, encoder, tokenizer):

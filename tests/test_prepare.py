@@ -60,7 +60,7 @@ def test_a_part_keeps_the_links_between_its_own_places():
     text = "\n".join(f"    value_{i} = compute({i})" for i in range(60))
     far, near = text.index("value_50"), text.index("value_52")
     chunk = replace(a_chunk(text), links=np.array([[far, near], [0, near]], dtype=np.int32))
-    parts = list(split_chunk(chunk, TOKENIZER.tokenize([text])[0], max_tokens=200))
+    parts = list(split_chunk(chunk, TOKENIZER.tokenize([text])[0], max_tokens=170))
     kept = [(part, pair) for part in parts for pair in part.links.tolist()]
     assert len(kept) == 1
     part, (first, second) = kept[0]

@@ -59,3 +59,25 @@ def test_a_tokenizer_without_special_tokens_is_refused(tmp_path):
     edit_json(folder / "tokenizer.json", post_processor=None)
     with pytest.raises(CheckpointError, match="puts no special tokens around a text"):
         Tokenizer(open_checkpoint(folder))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "words"),
+    [
+        ("parseJson", "parse json"),
+        ("HTTPServer", "http server"),
+        ("max_size", "max size"),
+        ("__init__", "init"),
+        ("getURLPath_v2", "get url path v2"),
+        ("plain", "plain"),
+    ],
+)
+def test_the_shipped_tokenizer_takes_identifiers_apart(checkpoint, identifier, words):
+    tokenizer = Tokenizer(checkpoint)
+    apart, spaced = tokenizer.tokenize([identifier, words])
+    assert apart.ids.tolist() == spaced.ids.tolist()
+
+
+def test_parts_of_an_identifier_start_where_they_stand(checkpoint):
+    tokens = Tokenizer(checkpoint).tokenize(["x = readFile_name(HTMLPage)"])[0]
+    assert tokens.starts.tolist() == [0, 0, 2, 4, 8, 13, 17, 18, 22, 26, 27]
