@@ -57,7 +57,8 @@ def main() -> None:
     bench = Bench(checkpoint, pool, asked, arguments.vectors)
     ranks = {system: bench.ranks(system) for system in arguments.systems}
     lengths = np.array([pool[place].tokens for place in asked])
-    report = provenance("longcode", " ".join(["scripts/evaluate_longcode.py", *sys.argv[1:]]))
+    command = " ".join(["python scripts/evaluate_longcode.py", *sys.argv[1:]])
+    report = provenance(report_name(arguments), command)
     report |= {
         "model": checkpoint.name,
         "fingerprint": checkpoint.fingerprint,
@@ -91,6 +92,13 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-save", action="store_true")
     return parser.parse_args()
+
+
+def report_name(arguments: argparse.Namespace) -> str:
+    """`longcode`, with what was narrowed and another model."""
+    longer = f"-above-{arguments.min_tokens - 1}" if arguments.min_tokens else ""
+    other = "" if arguments.model == DEFAULT_MODEL else f"-{Path(arguments.model).name}"
+    return f"longcode{longer}{other}"
 
 
 def chosen_pool(arguments: argparse.Namespace) -> list[Pair]:
