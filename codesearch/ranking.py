@@ -26,10 +26,12 @@ POOL = 1000
 # How slowly a lower rank loses weight.
 RANK_OFFSET = 100
 # The whole file says best what a file is about, so its chunk counts a little more.
-WHOLE_FILE = 1.2
+WHOLE_FILE = 1.1
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.7
 PROSE = 0.6
+# Files that only declare types name everything and do nothing.
+DECLARATIONS = 0.8
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
 SYMBOL_WORDS = 0.15
 ENOUGH_WORDS = 2
@@ -40,10 +42,11 @@ FOLDER_NAME = 0.1
 COHERENCE = 0.1
 COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
-# definition rather than a namesake. An identifier inside a longer query is a hint.
+# definition rather than a namesake or a part of it, whatever the signals say. An identifier inside
+# a longer query is a hint.
 EXACT_SYMBOL = 3.0
 EXACT_CASE = 0.1
-OWN_FILE = 0.3
+OWN_FILE = 1.0
 MENTIONED_SYMBOL = 0.25
 
 _SECOND_HAND_PATH = re.compile(
@@ -55,6 +58,8 @@ _SECOND_HAND_WORDS = re.compile(
     r"(?i)\b(tests?|testing|specs?|fixtures?|mocks?|examples?|samples?|bench|benchmarks?"
     r"|vendor(ed)?|deprecated)\b"
 )
+_DECLARATION_PATH = re.compile(r"(^|/)(types?|typings|interfaces?)(/|\.[^/]*$)|\.d\.ts$|\.pyi$")
+_DECLARATION_WORDS = re.compile(r"(?i)\b(typ(es?|ed|ings?)|interfaces?|declarations?)\b")
 _PROSE_WORDS = re.compile(r"(?i)\b(docs?|documentation|readme|guide|tutorial|changelog|manual)\b")
 # Files that stand for their folder.
 _FOLDER_FILES = frozenset({"__init__", "index", "init", "lib", "main", "mod"})
@@ -117,6 +122,8 @@ def standing(path: str, kind: str, terms: QueryTerms) -> float:
         factor *= PROSE
     if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(terms.text):
         factor *= SECOND_HAND
+    if _DECLARATION_PATH.search(path) and not _DECLARATION_WORDS.search(terms.text):
+        factor *= DECLARATIONS
     return factor
 
 

@@ -88,6 +88,22 @@ def test_tests_and_prose_stand_back_unless_they_are_asked_for():
         assert standing(path, "function", plain) == 1
 
 
+def test_files_of_declarations_stand_back_unless_types_are_asked_for():
+    plain, types = read_terms("store state"), read_terms("type of the store state")
+    for path in ("src/types/store.ts", "src/types.ts", "lib/index.d.ts", "app/api.pyi"):
+        assert standing(path, "function", plain) < 1
+        assert standing(path, "function", types) == 1
+    for path in ("src/prototypes.ts", "src/typesetting/a.py", "src/mytypes/a.ts"):
+        assert standing(path, "function", plain) == 1
+
+
+def test_a_symbol_in_a_file_of_its_name_comes_before_its_other_parts():
+    asked = read_terms("Serializer")
+    own = symbol_score("Serializer", "src/Serializer.cs", asked)
+    part = symbol_score("Serializer", "src/Serializer.Json.cs", asked)
+    assert own - part >= 1  # as much as vectors and words together can give
+
+
 def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
     assert file_score([0.9]) < file_score([0.9, 0.5]) < 0.9 + 0.5
     assert file_score([0.5, 0.4, 0.3, 0.2]) == file_score([0.5, 0.4, 0.3, 0.2, 0.1])
