@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from codesearch.indexing import within
 from indexer.errors import UsageError
@@ -24,7 +23,7 @@ from indexer.training.exam import Exam, Examiner, Source, make_exam, write_lesso
 from indexer.training.mixture import Batches, Mixture
 from indexer.training.pack import pack
 from indexer.training.packed import Packed
-from indexer.training.retrieval import Figures, by_length, gain
+from indexer.training.retrieval import Figures, Ranks, by_length, gain
 from indexer.training.run import STATE, Run, Slice
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.encoder import choose_device, fast_dtype
@@ -49,7 +48,7 @@ class Evaluation:
     functions: int
     questions: int
     vectors: dict[str, Figures]
-    words: dict[str, Figures]  # BM25 alone
+    words: dict[str, Figures] = field(default_factory=dict)  # BM25 alone, for `eval`
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,8 @@ def evaluate(locations: Sequence[str], model: str, device: str, progress: Progre
     checkpoint = open_checkpoint(model)
     exam = make_exam(sources_of(locations), Tokenizer(checkpoint), progress)
     ranks = Examiner(exam, device, progress).ranks(checkpoint)
-    return _evaluation(exam, checkpoint, ranks)
+    words = by_length(exam.word_ranks(), exam.lengths)
+    return replace(_evaluation(exam, checkpoint, ranks), words=words)
 
 
 def tune(home: IndexHome, locations: Sequence[str], lesson: Lesson, progress: Progress) -> Tuning:
@@ -157,14 +157,9 @@ def _check_installed() -> None:
         )
 
 
-def _evaluation(exam: Exam, checkpoint: Checkpoint, ranks: Any) -> Evaluation:
-    return Evaluation(
-        checkpoint.name,
-        len(exam.pool),
-        len(exam.answers),
-        by_length(ranks, exam.lengths),
-        by_length(exam.word_ranks(), exam.lengths),
-    )
+def _evaluation(exam: Exam, checkpoint: Checkpoint, ranks: Ranks) -> Evaluation:
+    by_vectors = by_length(ranks, exam.lengths)
+    return Evaluation(checkpoint.name, len(exam.pool), len(exam.answers), by_vectors)
 
 
 def _packed(
@@ -200,7 +195,6 @@ def _train(
         checkpoint, Settings(steps=steps), device, fast_dtype(device), **sizes_of(device.type)
     )
     facts = {"pack": packed.key, "start": checkpoint.fingerprint} | asdict(mixture)
-    facts["variant_weights"] = list(mixture.variant_weights)
     run = Run(
         folder, trainer, Batches(packed, mixture), packed, facts, lambda _: progress.advance(1)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from models.architecture import load_model
 from models.attention import AttentionPath
 from models.attention_pattern import AttentionPattern
+from models.batching import batches, pace_of
 from models.checkpoint import Checkpoint, CheckpointError, Pooling
 from models.flex import block_mask_of
 from models.inputs import EncoderInput, query_input
@@ -49,6 +50,7 @@ class Encoder:
         self.config = checkpoint.sasa
         self._pad_id = checkpoint.pad_id
         self._pooling = checkpoint.pooling
+        self._dimension = checkpoint.dimension
         self.device = choose_device(device)
         self.dtype = fast_dtype(self.device) if dtype is None else dtype
         model: nn.Module = load_model(checkpoint)
@@ -73,6 +75,23 @@ class Encoder:
         vectors = self._encode(batch).cpu().numpy()
         self.paths.record(path, sum(map(len, inputs)), perf_counter() - started)
         return np.asarray(vectors)
+
+    def embed_all(
+        self, inputs: Sequence[EncoderInput], advance: Callable[[int], None] = lambda _: None
+    ) -> NDArray[np.float32]:
+        """Encode any number of inputs to unit vectors, (n, E), in batches of like length.
+
+        Args:
+            inputs: In any order; the vectors keep it.
+            advance: Told of the tokens of each batch that is done.
+        """
+        vectors = np.zeros((len(inputs), self._dimension), dtype=np.float32)
+        lengths = [len(item) for item in inputs]
+        budget = pace_of(self.device.type).batch_tokens
+        for group in batches(lengths, self.config.full_tokens, budget):
+            vectors[group] = self.embed([inputs[place] for place in group])
+            advance(sum(lengths[place] for place in group))
+        return vectors
 
     def account(self) -> str:
         """On what and by which attention paths it has encoded so far."""

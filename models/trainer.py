@@ -9,6 +9,7 @@ that of the direct form.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -235,7 +236,8 @@ class Trainer:
             ) from error
 
     def _facts(self, facts: dict[str, Any]) -> dict[str, Any]:
-        return asdict(self.settings) | facts
+        facts = json.loads(json.dumps(asdict(self.settings) | facts))  # as they are stored
+        return dict(facts)
 
 
 def _optimizer(parameters: dict[str, torch.nn.Parameter], decay: float) -> torch.optim.AdamW:

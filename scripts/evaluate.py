@@ -28,7 +28,6 @@ from indexer.sources.listing import Selection
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome
 from indexer.syntax.chunks import chunk_file
-from models.batching import batches
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder
 from models.metrics import mrr, ndcg_at_k, recall_at_k
@@ -186,11 +185,7 @@ def embed_functions(sources: list[str], checkpoint, device: str) -> np.ndarray:
     for source in sources:
         whole = next(c for c in chunk_file(source, "python", "f.py", 10**9) if c.kind == "file")
         inputs.append(next(preparer.prepare_chunks([whole])).input)
-    encoder = Encoder(checkpoint, device)
-    vectors = np.zeros((len(inputs), checkpoint.dimension), dtype=np.float32)
-    for batch in batches([len(item) for item in inputs], checkpoint.sasa.full_tokens):
-        vectors[batch] = encoder.embed([inputs[i] for i in batch])
-    return vectors
+    return Encoder(checkpoint, device).embed_all(inputs)
 
 
 def by_language(per_repo: dict) -> dict:

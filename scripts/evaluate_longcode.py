@@ -29,6 +29,7 @@ from rich.table import Table
 
 from indexer.mining.shards import Pair, read_pairs
 from indexer.storage.vectors import VectorStore
+from indexer.syntax.links import no_links
 from indexer.training.exam import code_inputs
 from indexer.training.retrieval import Ranks, answer_ranks, by_length, word_ranks
 from models.batching import batches
@@ -43,7 +44,6 @@ from provenance import provenance, save
 SYSTEMS = ("bm25", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer", "bigbird")
 SYSTEMS += ("sasa-no-topk", "sasa-no-ast", "sasa")
 WINDOW = 512
-NO_LINKS = np.empty((0, 2), dtype=np.int32)
 stderr = Console(stderr=True)
 
 
@@ -212,7 +212,7 @@ def cut(tokens: Tokens, start: int) -> np.ndarray:
 
 
 def plain(ids: np.ndarray, config: SasaConfig) -> EncoderInput:
-    return encoder_input(Tokens(ids, np.zeros(len(ids), dtype=np.int32)), NO_LINKS, config)
+    return encoder_input(Tokens(ids, np.zeros(len(ids), dtype=np.int32)), no_links(), config)
 
 
 def show(report: dict) -> None:

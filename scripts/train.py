@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         negatives_key = hashlib.blake2b(negatives.tobytes(), digest_size=8).hexdigest()
     trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
     facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
-    facts |= json.loads(json.dumps(asdict(mixture)))
+    facts |= asdict(mixture)
     batches = Batches(packed, mixture, negatives)
     folder = arguments.runs / arguments.name
     report = (lambda _: None) if arguments.quiet else tell

@@ -67,12 +67,9 @@ class VectorIndex:
     def vectors(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of the ids that have a vector, ascending, and their vectors (n, E)."""
         present = self.ids
-        order = np.argsort(present, kind="stable")
-        places = order[np.isin(present[order], ids)]
-        rows = np.empty((len(places), self._index.d), dtype=np.float32)
-        for row, place in zip(rows, places.tolist(), strict=True):
-            row[:] = self._index.index.reconstruct(place)
-        return present[places], rows
+        places = np.flatnonzero(np.isin(present, ids))
+        places = places[np.argsort(present[places])]
+        return present[places], np.asarray(self._index.index.reconstruct_batch(places))
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add vectors (n, E) under new ids (n,)."""

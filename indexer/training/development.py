@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.training.packed import Packed, Rows
 from indexer.training.records import not_negatives
+from indexer.training.retrieval import answer_ranks
 from models.inputs import EncoderInput
 from models.metrics import mrr
 
@@ -50,9 +51,8 @@ def measure(packed: Packed, rows: Rows, embed: Embed) -> dict[str, float]:
 
 def ranks_of(scores: NDArray[np.float32], twins: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The rank of each right answer, on the diagonal; its twins do not count, ties are lost."""
-    right = scores.diagonal()[:, None]
-    others = ~twins & ~np.eye(len(scores), dtype=bool)
-    return np.asarray(((scores >= right) & others).sum(1) + 1)
+    others = twins & ~np.eye(len(scores), dtype=bool)
+    return answer_ranks(np.where(others, -np.inf, scores), np.arange(len(scores)))
 
 
 def _by_length(ranks: NDArray[np.int64], lengths: NDArray[np.int32]) -> dict[str, float]:

@@ -23,7 +23,6 @@ from indexer.sources.listing import Selection
 from indexer.sources.repository import Repository
 from indexer.training.records import key
 from indexer.training.retrieval import Ranks, answer_ranks, word_ranks
-from models.batching import batches, pace_of
 from models.checkpoint import Checkpoint
 from models.config import SasaConfig
 from models.encoder import Encoder
@@ -34,7 +33,6 @@ from models.tokenizer import Tokenizer, Tokens
 HELD_OUT = 0.2  # of the files
 MOST_QUESTIONS = 1000
 MOST_FUNCTIONS = 20_000
-_NO_LINKS = np.empty((0, 2), dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,9 @@ def make_exam(sources: Sequence[Source], tokenizer: Tokenizer, progress: Progres
         UsageError: nothing that is held out is documented.
     """
     progress.start("reading functions", len(sources), "repositories")
-    miner = Miner(Settings(max_pairs=0, every_function=True), tokenizer, Excluded(), True)
+    miner = Miner(
+        Settings(max_pairs=0, every_function=True), tokenizer, Excluded(), any_licence=True
+    )
     pool: list[Pair] = []
     for number, source in enumerate(sources):
         pool += miner.mine(source.repository, _origin(number, source), source.selection).pairs
@@ -110,7 +110,8 @@ def write_lessons(
     """Mine what may be learned into shards; returns how many pairs."""
     progress.start("mining pairs", len(sources), "repositories")
     asked = Excluded(exam.pool[place].code for place in exam.answers)
-    miner, shards, count = Miner(Settings(max_pairs=0), tokenizer, asked, True), Shards(folder), 0
+    miner = Miner(Settings(max_pairs=0), tokenizer, asked, any_licence=True)
+    shards, count = Shards(folder), 0
     for number, source in enumerate(sources):
         origin = _origin(number, source)
         pairs = [
@@ -142,22 +143,10 @@ class Examiner:
         queries = [query_input(tokenizer, text, limit, config) for text in self._exam.questions]
         total = sum(map(len, codes)) + sum(map(len, queries))
         self._progress.start(f"encoding with {checkpoint.name}", total, "tokens")
-        found = [self._embed(encoder, some, config.full_tokens) for some in (queries, codes)]
-        return answer_ranks(found[0] @ found[1].T, self._exam.answers)
-
-    def _embed(
-        self, encoder: Encoder, inputs: Sequence[EncoderInput], full_tokens: int
-    ) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] | None = None
-        budget = pace_of(encoder.device.type).batch_tokens
-        for group in batches([len(item) for item in inputs], full_tokens, budget):
-            found = encoder.embed([inputs[place] for place in group])
-            if vectors is None:
-                vectors = np.zeros((len(inputs), found.shape[1]), dtype=np.float32)
-            vectors[group] = found
-            self._progress.advance(sum(len(inputs[place]) for place in group))
-        assert vectors is not None
-        return vectors
+        asked, pool = (
+            encoder.embed_all(some, self._progress.advance) for some in (queries, codes)
+        )
+        return answer_ranks(asked @ pool.T, self._exam.answers)
 
 
 def code_inputs(
@@ -168,8 +157,7 @@ def code_inputs(
 ) -> Iterator[EncoderInput]:
     """The codes of pairs as the encoder reads them; what exceeds its length is cut."""
     for pair, read in zip(pairs, tokens, strict=True):
-        links = decoded_links(pair.links) if pair.links else _NO_LINKS
-        yield encoder_input(read.cut(config.max_tokens), links, config, prior)
+        yield encoder_input(read.cut(config.max_tokens), decoded_links(pair.links), config, prior)
 
 
 def _origin(number: int, source: Source) -> Origin:
