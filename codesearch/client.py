@@ -6,16 +6,16 @@ JSON with an exit code and two lengths, then what goes to stdout and to stderr.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import socket
 import stat
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
 
 PROTOCOL = 1
 # What decides how results look on the user's terminal.
@@ -30,6 +30,9 @@ def socket_path(home: Path) -> Path:
     place = home / "serve.sock"
     if len(os.fsencode(place)) <= _LONGEST_PATH:
         return place
+    import hashlib
+    import tempfile
+
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"codesearch-{os.getuid()}-{digest}.sock"
 
@@ -79,6 +82,8 @@ def connect(home: Path) -> socket.socket | None:
         found = os.lstat(path)
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
             return None
+        import socket  # only now: there nearly always is no server
+
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     except (OSError, AttributeError):  # there is none, or this system has no such sockets
         return None
