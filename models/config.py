@@ -1,10 +1,13 @@
-"""What shapes the attention: a pattern by name and its sizes in blocks of tokens."""
+"""How a checkpoint reads: the pattern of its attention, and how much each token counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 Part = Literal["window", "global", "random", "frequency", "syntax"]
 
@@ -29,6 +32,8 @@ class SasaConfig:
     in it), and up to `top_k_blocks` more: those that the syntax tree and the frequency prior
     connect it to, the prior counting `frequency_weight` of the whole (in `bigbird` random ones).
     Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time.
+    A vector is a mean in which the token at position t counts 1 / (1 + t / `head_tokens`): a text
+    says what it is about at its head. 0: all tokens count alike.
     """
 
     pattern: str = "sasa"
@@ -39,6 +44,7 @@ class SasaConfig:
     frequency_weight: float = 0.5
     full_up_to: int = 1024
     max_tokens: int = 4096
+    head_tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
@@ -49,6 +55,8 @@ class SasaConfig:
             raise ValueError(f"window_blocks must be odd, got {self.window_blocks}")
         if self.global_blocks < 0 or self.top_k_blocks < 0 or self.full_up_to < 0:
             raise ValueError(f"numbers of blocks and tokens must not be negative, got {self}")
+        if self.head_tokens < 0:
+            raise ValueError(f"head_tokens must not be negative, got {self.head_tokens}")
         if not 0 <= self.frequency_weight <= 1:
             raise ValueError(f"frequency_weight must be in 0..1, got {self.frequency_weight}")
 
@@ -80,6 +88,13 @@ class SasaConfig:
     def block_count(self, length: int) -> int:
         """How many blocks hold `length` tokens."""
         return -(-length // self.block_size)
+
+    def token_weights(self, length: int) -> NDArray[np.float32]:
+        """How much each token of a text counts in its vector, (length,)."""
+        if not self.head_tokens:
+            return np.ones(length, dtype=np.float32)
+        weights = self.head_tokens / (self.head_tokens + np.arange(length))
+        return weights.astype(np.float32)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SasaConfig:

@@ -19,6 +19,7 @@ from models.attention import AttentionPath
 from models.attention_pattern import AttentionPattern
 from models.batching import batches, pace_of
 from models.checkpoint import Checkpoint, CheckpointError, Pooling
+from models.config import SasaConfig
 from models.flex import block_mask_of
 from models.inputs import EncoderInput, query_input
 from models.packed_linear import pack_linears
@@ -102,7 +103,8 @@ class Encoder:
         with torch.inference_mode():
             hidden = self.model(**batch.arguments(self.device)).last_hidden_state
             mask = batch.pattern.key_mask.to(self.device)
-            return F.normalize(pool(hidden.float(), mask, self._pooling), dim=-1)
+            pooled = pool(hidden.float(), mask, self._pooling, self.config)
+            return F.normalize(pooled, dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +164,19 @@ def collate(
     return Batch(torch.from_numpy(ids), pattern, path)
 
 
-def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling) -> Tensor:
+def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling, config: SasaConfig) -> Tensor:
     """One vector for each text, (B, E): the first token's or the mean of the real tokens'.
 
     Args:
         hidden: (B, L, E)
         key_mask: (B, L), True for real tokens.
         pooling: which of the two.
+        config: how much each token counts in a mean.
     """
     if pooling == "cls":
         return hidden[:, 0]
-    weights = key_mask[..., None].to(hidden.dtype)
+    by_position = torch.from_numpy(config.token_weights(hidden.shape[1])).to(hidden)
+    weights = (key_mask * by_position)[..., None]
     return (hidden * weights).sum(1) / weights.sum(1)
 
 

@@ -66,7 +66,7 @@ class LightEncoder:
         mask = None if item.pattern.covers_all_pairs else self._token_mask(item)
         for layer in range(self._layers):
             hidden = self._layer(hidden, mask, f"encoder.layer.{layer}.")
-        pooled = hidden.mean(0)
+        pooled = self._sasa.token_weights(len(item)) @ hidden
         return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
 
     def _token_mask(self, item: EncoderInput) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ source = Path(spec.origin).parent / "model"
 target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data/models/start")
 target.mkdir(parents=True, exist_ok=True)
 
-sasa = SasaConfig()
+sasa = SasaConfig(head_tokens=64)
 weights = load_file(source / "model.safetensors")
 kept = {
     name: tensor.astype(np.float16)

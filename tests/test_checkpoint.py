@@ -99,6 +99,7 @@ def test_a_hugging_face_model_without_safetensors_says_how_to_convert_it(tmp_pat
         ({"is_decoder": True}, "is_decoder True", "is_decoder is False"),
         ({"hidden_size": None}, "names no hidden_size", "re-save"),
         ({"sasa": {"depth": 3}}, "unknown SASA settings: depth", "re-save"),
+        ({"sasa": {"head_tokens": -1}}, "head_tokens must not be negative", "re-save"),
     ],
     ids=str,
 )

@@ -202,6 +202,18 @@ def test_a_folder_that_asks_for_the_first_tokens_vector_gets_it(tmp_path):
         assert np.allclose(vector, hidden / hidden.norm(), atol=1e-6)
 
 
+def test_tokens_count_by_their_position_where_the_checkpoint_says_so(tmp_path):
+    model = opened(save_model("bert", tmp_path, sasa=SASA | {"head_tokens": 5}))
+    items = [model.input(40), model.input(9)]
+    vectors = model.encoder.embed(items)
+    for item, vector in zip(items, vectors, strict=True):
+        with torch.inference_mode():
+            hidden = model.original(torch.tensor(item.ids[None]).long()).last_hidden_state[0]
+        expected = sum(token / (1 + place / 5) for place, token in enumerate(hidden))
+        assert np.allclose(vector, expected / expected.norm(), atol=1e-6)
+    assert np.allclose(LightEncoder(model.checkpoint).embed(items), vectors, atol=1e-5)
+
+
 @pytest.mark.parametrize("with_head", [False, True])
 def test_the_light_encoder_reads_old_names_of_weights(with_head, tmp_path):
     folder = save_model("bert", tmp_path, with_head)
