@@ -19,6 +19,7 @@ from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing_if_free
 from indexer.storage.reader import Reader, RefInfo
+from indexer.storage.text_index import TextIndex, sync_text
 from indexer.storage.vectors import VectorStore
 from models.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 
@@ -49,8 +50,13 @@ class OpenIndex:
 
     reader: Reader
     ref: RefInfo
+    texts: TextIndex
     vectors: VectorIndex | None  # None: found by words alone
     checkpoint: Checkpoint
+
+    def target(self, query_vector: NDArray[np.float32] | None = None) -> Target:
+        """The index as a search wants it."""
+        return Target(self.reader, self.ref, self.texts, self.vectors, query_vector)
 
 
 @dataclass(slots=True)
@@ -75,10 +81,7 @@ class Searcher:
         start = time.perf_counter()
         if not query.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
-        targets = [
-            Target(item.reader, item.ref, item.vectors, self.embed(item.checkpoint, query))
-            for item in self.indexes
-        ]
+        targets = [item.target(self.embed(item.checkpoint, query)) for item in self.indexes]
         results = search(query, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
         return Answer(query, elapsed_ms, self.is_stale, tuple(results))
@@ -104,12 +107,13 @@ class Searcher:
                 reader.close()
                 reader = Reader(folder)
                 ref = choose_ref(reader, ref_name)
+            texts = self._open_text(folder, reader)
             vectors = self._open_vectors(folder, reader, checkpoint)
             self._note_waiting(reader, ref)
         except BaseException:
             reader.close()
             raise
-        self.indexes.append(OpenIndex(reader, ref, vectors, checkpoint))
+        self.indexes.append(OpenIndex(reader, ref, texts, vectors, checkpoint))
 
     @property
     def is_current(self) -> bool:
@@ -154,6 +158,14 @@ class Searcher:
                 f"{reader.name}: {waiting:,} texts are found by words only until they are "
                 f"encoded; run `{refresh_command(reader, ref)}`"
             )
+
+    def _open_text(self, folder: RepoFolder, reader: Reader) -> TextIndex:
+        """The text index; made anew in passing where the file is missing, damaged or behind."""
+        index = TextIndex.open(folder.text_index)
+        if index is not None and index.generation == reader.text_generation:
+            return index
+        with storage_failures(self.home.folder), writing_if_free(folder) as is_held:
+            return sync_text(folder.text_index, reader, is_held)
 
     def _open_vectors(
         self, folder: RepoFolder, reader: Reader, checkpoint: Checkpoint

@@ -26,6 +26,8 @@ from codesearch.ranking import (
 from indexer.sources.listing import Selection
 from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.reader import ChunkRow, Reader, RefInfo
+from indexer.storage.text_index import TextIndex
+from indexer.terms import stemmed
 from indexer.words import query_words
 
 
@@ -44,8 +46,14 @@ class Target:
 
     reader: Reader
     ref: RefInfo
+    texts: TextIndex
     vectors: VectorIndex | None
-    query_vector: NDArray[np.float32] | None  # (E,), None: search by words alone
+    query_vector: NDArray[np.float32] | None = None  # (E,), None: search by words alone
+
+    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
+        """Which of the chunks of `texts` may be found, (N,)."""
+        files = self.reader.file_ids(self.ref.id, filters.languages, filters.paths)
+        return self.texts.allowed(files, filters.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +158,17 @@ class _Candidates:
 
 
 def _candidates(target: Target, terms: QueryTerms, filters: Filters) -> _Candidates:
-    reader = target.reader
-    allowed = reader.allowed(target.ref.id, filters.languages, filters.kinds, filters.paths)
+    mask = target.allowed(filters)
+    allowed = target.texts.ids[mask]
     near, cosines = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     if target.vectors is not None and target.query_vector is not None:
         near, cosines = target.vectors.search(target.query_vector, POOL, allowed)
-    worded, bm25 = reader.match_words(query_words(terms.text))
-    inside = np.isin(worded, allowed)
-    worded, bm25 = worded[inside], bm25[inside]
-    best = np.lexsort((worded, -bm25))[:POOL]
-    named = np.array(reader.named(terms.names), dtype=np.int64)
+    stems = [stemmed(word) for word in query_words(terms.text)]
+    worded, bm25 = target.texts.search(stems, POOL, mask)
+    named = np.array(target.reader.named(terms.names), dtype=np.int64)
     named = named[np.isin(named, allowed)]
-    ids = np.unique(np.concatenate([near, worded[best], named]))
-    return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded[best], bm25[best]))
+    ids = np.unique(np.concatenate([near, worded, named]))
+    return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded, bm25))
 
 
 def _spread(

@@ -117,11 +117,11 @@ def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[C
     if item.vectors is None:
         return []
     kinds = filters.kinds or _CLUSTERED_KINDS
-    allowed = item.reader.allowed(item.ref.id, filters.languages, kinds, filters.paths)
-    rows = item.reader.chunks(allowed.tolist())
+    target = item.target()
+    wanted = Filters(filters.languages, kinds, filters.paths)
+    rows = item.reader.chunks(item.texts.ids[target.allowed(wanted)].tolist())
     long = [i for i, row in rows.items() if row.end_line - row.start_line + 1 >= LEAST_LINES]
     ids, vectors = item.vectors.vectors(np.array(sorted(long), dtype=np.int64))
-    target = Target(item.reader, item.ref, item.vectors, None)
     clusters = []
     for group in _groups(vectors, threshold):
         lowest = float((vectors[group] @ vectors[group].T).min())
@@ -166,10 +166,10 @@ def nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> l
     """The nearest allowed chunks of an index: a fixed pool, whatever is shown."""
     if item.vectors is None:
         return []
-    allowed = item.reader.allowed(item.ref.id, filters.languages, filters.kinds, filters.paths)
+    target = item.target(vector)
+    allowed = item.texts.ids[target.allowed(filters)]
     ids, cosines = item.vectors.search(vector, POOL, allowed)
     rows = item.reader.chunks(ids.tolist())
-    target = Target(item.reader, item.ref, item.vectors, vector)
     return [
         _hit(target, rows[chunk_id], cosine)
         for chunk_id, cosine in zip(ids.tolist(), cosines.tolist(), strict=True)

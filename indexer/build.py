@@ -42,6 +42,7 @@ from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing
 from indexer.storage.reader import Reader
+from indexer.storage.text_index import TextIndex, sync_text
 from indexer.storage.vectors import VectorStore
 from models.batching import ON_CPU, Pace
 from models.checkpoint import Checkpoint
@@ -163,11 +164,18 @@ class IndexBuild:
         )
         with ThreadPoolExecutor(1, "preparing") as preparing:
             try:
-                added = preparing.submit(adding.run, listing, selection)
+                added = preparing.submit(self._add, adding, listing, selection)
                 encoded = self._encode(store, vectors, added, max_tokens)
                 return added.result(), encoded
             finally:
                 stop.set()
+
+    def _add(self, adding: Adding, listing: Listing, selection: Selection) -> Added:
+        """Add files and let them be found by their words."""
+        added = adding.run(listing, selection)
+        with closing(Reader(self.folder)) as reader:
+            sync_text(self.folder.text_index, reader)
+        return added
 
     def _encode(
         self, store: Store, vectors: VectorStore, added: Future[Added], max_tokens: int | None
@@ -226,12 +234,14 @@ def _is_current(
             and reader.files(ref.id) == listing.files
             and (not listing.stamps or reader.stamps() == listing.stamps)
             and VectorIndex.open(folder.faiss, dimension) is not None
+            and (words := TextIndex.open(folder.text_index)) is not None
+            and words.generation == reader.text_generation
         )
 
 
 def _discard(home: IndexHome, folder: RepoFolder) -> None:
     """Delete a repository's index; a damaged `vectors.db` is set aside, a sound one is kept."""
-    for path in (folder.database, folder.faiss):
+    for path in (folder.database, folder.faiss, folder.text_index):
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from indexer.sources.skip import content_reason, decode
 from indexer.syntax.chunks import Chunk, chunk_file
 from indexer.syntax.languages import language_of
-from indexer.words import words
+from indexer.terms import Terms, count_terms
 from models.checkpoint import Checkpoint
 from models.inputs import EncoderInput, encoder_input
 from models.prior import load_prior
@@ -42,7 +42,7 @@ class PreparedChunk:
     start_line: int
     end_line: int
     part: int
-    words: str
+    terms: Terms
     input: EncoderInput
     key: bytes
 
@@ -79,23 +79,23 @@ class Preparer:
             return PreparedFile(file.path, file.blob_id, language, size, reason, "", ())
         text = decode(file.data)
         chunks = chunk_file(text, language, file.path, self._max_chars)
-        prepared = tuple(self.prepare_chunks(chunks))
+        prepared = tuple(self.prepare_chunks(chunks, file.path))
         return PreparedFile(
             file.path, file.blob_id, language, len(file.data), None, text, prepared
         )
 
-    def prepare_chunks(self, chunks: list[Chunk]) -> Iterator[PreparedChunk]:
-        """Tokenize chunks and cut those above the model's limit into parts."""
+    def prepare_chunks(self, chunks: list[Chunk], path: str) -> Iterator[PreparedChunk]:
+        """Tokenize a file's chunks and cut those above the model's limit into parts."""
         tokenized = self._tokenizer.tokenize([chunk.text for chunk in chunks])
         for chunk, tokens in zip(chunks, tokenized, strict=True):
             if len(tokens) <= self._config.max_tokens:
-                yield self._prepared(chunk, tokens, 0)
+                yield self._prepared(chunk, path, tokens, 0)
                 continue
             parts = list(split_chunk(chunk, tokens, self._config.max_tokens))
             for number, part in enumerate(parts, 1):
-                yield self._prepared(part, self._tokenizer.tokenize([part.text])[0], number)
+                yield self._prepared(part, path, self._tokenizer.tokenize([part.text])[0], number)
 
-    def _prepared(self, chunk: Chunk, tokens: Tokens, part: int) -> PreparedChunk:
+    def _prepared(self, chunk: Chunk, path: str, tokens: Tokens, part: int) -> PreparedChunk:
         limit = self._config.max_tokens
         if len(tokens) > limit:  # one token of many characters can cut into more than the margin
             tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
@@ -106,7 +106,7 @@ class Preparer:
             chunk.start_line,
             chunk.end_line,
             part,
-            words(chunk.text),
+            count_terms(chunk.symbol, path, chunk.text),
             read,
             read.key(self._fingerprint),
         )

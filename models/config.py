@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 Part = Literal["window", "global", "random", "frequency", "syntax"]
 
 # What a block sees besides itself. A pattern is the union of its parts; `full` has no bounds.
@@ -88,13 +85,6 @@ class SasaConfig:
     def block_count(self, length: int) -> int:
         """How many blocks hold `length` tokens."""
         return -(-length // self.block_size)
-
-    def token_weights(self, length: int) -> NDArray[np.float32]:
-        """How much each token of a text counts in its vector, (length,)."""
-        if not self.head_tokens:
-            return np.ones(length, dtype=np.float32)
-        weights = self.head_tokens / (self.head_tokens + np.arange(length))
-        return weights.astype(np.float32)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SasaConfig:

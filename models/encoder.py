@@ -19,11 +19,11 @@ from models.attention import AttentionPath
 from models.attention_pattern import AttentionPattern
 from models.batching import batches, pace_of
 from models.checkpoint import Checkpoint, CheckpointError, Pooling
-from models.config import SasaConfig
 from models.flex import block_mask_of
 from models.inputs import EncoderInput, query_input
 from models.packed_linear import pack_linears
 from models.paths import rule_for
+from models.pooling import token_weights
 from models.tokenizer import Tokenizer
 
 # Batches have hundreds of shapes, and oneDNN keeps buffers of each of the last 1,024: several GB.
@@ -103,7 +103,7 @@ class Encoder:
         with torch.inference_mode():
             hidden = self.model(**batch.arguments(self.device)).last_hidden_state
             mask = batch.pattern.key_mask.to(self.device)
-            pooled = pool(hidden.float(), mask, self._pooling, self.config)
+            pooled = pool(hidden.float(), mask, self._pooling, self.config.head_tokens)
             return F.normalize(pooled, dim=-1)
 
 
@@ -164,18 +164,18 @@ def collate(
     return Batch(torch.from_numpy(ids), pattern, path)
 
 
-def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling, config: SasaConfig) -> Tensor:
+def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling, head_tokens: int) -> Tensor:
     """One vector for each text, (B, E): the first token's or the mean of the real tokens'.
 
     Args:
         hidden: (B, L, E)
         key_mask: (B, L), True for real tokens.
         pooling: which of the two.
-        config: how much each token counts in a mean.
+        head_tokens: how the mean weighs the tokens, see `models.config.SasaConfig`.
     """
     if pooling == "cls":
         return hidden[:, 0]
-    by_position = torch.from_numpy(config.token_weights(hidden.shape[1])).to(hidden)
+    by_position = torch.from_numpy(token_weights(hidden.shape[1], head_tokens)).to(hidden)
     weights = (key_mask * by_position)[..., None]
     return (hidden * weights).sum(1) / weights.sum(1)
 

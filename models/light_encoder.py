@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from models.checkpoint import Checkpoint, CheckpointError
 from models.inputs import EncoderInput, query_input
+from models.pooling import token_weights
 from models.tokenizer import Tokenizer
 
 Array = NDArray[np.float32]
@@ -66,7 +67,7 @@ class LightEncoder:
         mask = None if item.pattern.covers_all_pairs else self._token_mask(item)
         for layer in range(self._layers):
             hidden = self._layer(hidden, mask, f"encoder.layer.{layer}.")
-        pooled = self._sasa.token_weights(len(item)) @ hidden
+        pooled = token_weights(len(item), self._sasa.head_tokens) @ hidden
         return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
 
     def _token_mask(self, item: EncoderInput) -> NDArray[np.bool_]:

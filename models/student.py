@@ -75,7 +75,9 @@ class Student:
         arguments = batch.arguments(self.device)
         hidden = functional_call(self.model, weights, kwargs=arguments).last_hidden_state
         mask = batch.pattern.key_mask.to(self.device)
-        return F.normalize(pool(hidden.float(), mask, self._pooling, self._config), dim=-1)
+        return F.normalize(
+            pool(hidden.float(), mask, self._pooling, self._config.head_tokens), dim=-1
+        )
 
     def embed(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
         """Unit vectors (n, E) without gradients, on the CPU."""

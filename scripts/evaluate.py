@@ -184,7 +184,7 @@ def embed_functions(sources: list[str], checkpoint, device: str) -> np.ndarray:
     inputs = []
     for source in sources:
         whole = next(c for c in chunk_file(source, "python", "f.py", 10**9) if c.kind == "file")
-        inputs.append(next(preparer.prepare_chunks([whole])).input)
+        inputs.append(next(preparer.prepare_chunks([whole], "")).input)
     return Encoder(checkpoint, device).embed_all(inputs)
 
 

@@ -21,6 +21,7 @@ from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.home import IndexHome
 from indexer.storage.reader import Reader
 from indexer.storage.store import Store
+from indexer.storage.text_index import TextIndex
 from indexer.storage.vectors import VectorStore
 from tests.git_repositories import commit_all, make_repository
 
@@ -72,8 +73,9 @@ def content(home: IndexHome, folder: Path) -> dict:
     try:
         rows = {}
         for ref in reader.refs():
-            allowed = reader.allowed(ref.id, (), (), Selection())
-            chunks = reader.chunks(allowed.tolist()).values()
+            files = set(reader.file_ids(ref.id, (), Selection()).tolist())
+            every = reader.chunks(reader.chunk_ids().tolist()).values()
+            chunks = [chunk for chunk in every if chunk.file_id in files]
             rows[ref.name] = sorted(
                 (c.path, c.kind, c.symbol, c.start_line, c.end_line, reader.text(c.file_id))
                 for c in chunks
@@ -82,13 +84,18 @@ def content(home: IndexHome, folder: Path) -> dict:
         index = VectorIndex.open(reader.folder.faiss, 384)
         assert index is not None
         assert sorted(index.ids.tolist()) == sorted(keys)
-        words, _ = reader.match_words(["load", "client", "configuration"])
+        texts = TextIndex.open(reader.folder.text_index)
+        assert texts is not None
+        assert (texts.generation, texts.ids.tolist()) == (
+            reader.text_generation,
+            reader.chunk_ids().tolist(),
+        )
         return {
             "refs": rows,
             "keys": sorted(keys.values()),
             "synced": reader.is_synced,
             "pending": reader.pending_tokens(),
-            "words": len(words),
+            "words": [texts.count(stem) for stem in ("load", "client", "configur")],
         }
     finally:
         reader.close()
@@ -191,6 +198,7 @@ def test_a_selection_is_what_gets_indexed(home, folder, checkpoint):
         (VectorStore, "put"),
         (Store, "finish"),
         (indexer.build, "sync"),
+        (indexer.build, "sync_text"),
         (Store, "mark_synced"),
     ],
 )

@@ -27,6 +27,7 @@ from indexer.storage.home import IndexHome
 from indexer.storage.reader import Reader
 from indexer.storage.store import Store
 from indexer.storage.vectors import VectorStore
+from indexer.terms import count_terms
 from models.batching import ON_CPU, ON_CUDA, Pace, batches, pace_of
 from models.blocks import BlockPattern
 from models.inputs import EncoderInput
@@ -43,7 +44,7 @@ def prepared(number: int, length: int) -> PreparedFile:
     pattern = BlockPattern(np.zeros((1, 1), np.int32), np.ones(1, np.int32))
     item = EncoderInput(np.full(length, number, np.int32), pattern)
     key = number.to_bytes(16, "big")
-    chunk = PreparedChunk("file", "", 1, 1, 0, "word", item, key)
+    chunk = PreparedChunk("file", "", 1, 1, 0, count_terms("", "", "word"), item, key)
     return PreparedFile(f"{number}.py", f"{number:040d}", "python", 1, None, "x", (chunk,))
 
 

@@ -4,8 +4,9 @@ HOME/
 ├── vectors.db                     every vector, shared by all repositories
 ├── clones/<host>/<owner>/<name>.git    repositories indexed by URL
 └── repos/<name>-<hash of root>/
-    ├── index.db                   files, refs, chunks, text index
+    ├── index.db                   files, refs, chunks and their words
     ├── vectors.faiss              a cache, rebuilt when missing or damaged
+    ├── text.idx                   another one: the text index
     └── lock                       held by the process that writes
 """
 
@@ -36,6 +37,11 @@ class RepoFolder:
     def faiss(self) -> Path:
         """The cache of the repository's vectors."""
         return self.folder / "vectors.faiss"
+
+    @property
+    def text_index(self) -> Path:
+        """The cache of the repository's words."""
+        return self.folder / "text.idx"
 
     @property
     def lock(self) -> Path:

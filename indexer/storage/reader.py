@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.errors import IndexDamaged, IndexNotFound
 from indexer.sources.disk import Stamp
@@ -22,10 +21,9 @@ from indexer.sources.listing import Selection
 from indexer.storage.binding import REBUILD, check_schema, open_read_only, read_facts
 from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
+from indexer.storage.text_index import Ids, IndexedTerms
 
 _BATCH = 500
-# The text index's weights of symbol, path and body: a word in a symbol says most.
-FIELD_WEIGHTS = (4.0, 2.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +104,11 @@ class Reader:
         """Whether the FAISS file holds the vectors of the stored chunks."""
         return self.facts.get("faiss_generation") == self.facts.get("generation")
 
+    @property
+    def text_generation(self) -> int:
+        """Names the state of the chunks that the refs map to; grows with each change."""
+        return int(self.facts.get("text_generation", 0))
+
     def refs(self) -> list[RefInfo]:
         """All indexed refs, in the order of their first indexing."""
         rows = self._rows(
@@ -145,47 +148,33 @@ class Reader:
             )
         )
 
-    def allowed(
-        self, ref_id: int, languages: Sequence[str], kinds: Sequence[str], paths: Selection
-    ) -> NDArray[np.int64]:
-        """The chunks that a search may return, ascending ids."""
-        conditions, values = ["ref_id = ?"], [ref_id]
-        for column, wanted in (("language", languages), ("kind", kinds)):
-            if wanted:
-                conditions.append(f"{column} IN ({_marks(wanted)})")
-                values.extend(wanted)  # type: ignore[arg-type]
-        if paths.paths or paths.excludes:
-            file_ids = self._matching_files(ref_id, paths)
-            rows = self._rows(
-                "SELECT chunks.id, file_id FROM ref_files JOIN files ON files.id = file_id"
-                f" JOIN chunks USING (file_id) WHERE {' AND '.join(conditions)}",
-                values,
-            )
-            ids = [chunk_id for chunk_id, file_id in rows if file_id in file_ids]
-        else:
-            rows = self._rows(
-                "SELECT chunks.id FROM ref_files JOIN files ON files.id = file_id"
-                f" JOIN chunks USING (file_id) WHERE {' AND '.join(conditions)}",
-                values,
-            )
-            ids = [chunk_id for (chunk_id,) in rows]
-        return np.sort(np.array(ids, dtype=np.int64))
-
-    def match_words(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Every chunk with any of the words: ids and BM25 scores, higher is better."""
-        if not words:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        query = " OR ".join(f'"{word}"' for word in words)
-        weights = ", ".join(map(str, FIELD_WEIGHTS))
-        rows = list(
-            self._rows(
-                f"SELECT rowid, -bm25(chunk_words, {weights}) FROM chunk_words"
-                " WHERE chunk_words MATCH ?",
-                (query,),
-            )
+    def file_ids(self, ref_id: int, languages: Sequence[str], paths: Selection) -> Ids:
+        """The files of a ref that a search may look into."""
+        rows = self._rows(
+            "SELECT id, path, language FROM ref_files JOIN files ON file_id = id WHERE ref_id = ?",
+            (ref_id,),
         )
-        ids = np.array([row[0] for row in rows], dtype=np.int64)
-        return ids, np.array([row[1] for row in rows], dtype=np.float64)
+        ids = [
+            file_id
+            for file_id, path, language in rows
+            if (not languages or language in languages) and paths.keeps(path)
+        ]
+        return np.array(ids, dtype=np.int64)
+
+    def chunk_ids(self) -> Ids:
+        """All chunks, ascending."""
+        rows = self._rows("SELECT id FROM chunks ORDER BY id")
+        return np.fromiter((chunk_id for (chunk_id,) in rows), dtype=np.int64)
+
+    def terms_after(self, chunk_id: int) -> Iterator[IndexedTerms]:
+        """What the text index is to know of the chunks behind one, ascending."""
+        rows = self._rows(
+            "SELECT chunk_id, file_id, kind, stems, weights, words"
+            " FROM chunk_terms JOIN chunks ON chunks.id = chunk_id"
+            " WHERE chunk_id > ? ORDER BY chunk_id",
+            (chunk_id,),
+        )
+        return (IndexedTerms(*row) for row in rows)
 
     def named(self, names: Sequence[str]) -> list[int]:
         """Chunks whose symbol's last part is one of the names, whatever the case."""
@@ -260,12 +249,6 @@ class Reader:
 
     def _tally(self, sql: str) -> dict[str, int]:
         return dict(self._rows(f"{sql} GROUP BY 1 ORDER BY 2 DESC, 1"))
-
-    def _matching_files(self, ref_id: int, paths: Selection) -> set[int]:
-        rows = self._rows(
-            "SELECT id, path FROM files JOIN ref_files ON file_id = id WHERE ref_id = ?", (ref_id,)
-        )
-        return {file_id for file_id, path in rows if paths.keeps(path)}
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
         with self._guard():

@@ -83,6 +83,18 @@ class Chunk(Table):
     vector_key: Mapped[bytes] = mapped_column(index=True)
 
 
+class ChunkTerms(Table):
+    """What the text index is made of; see `indexer.terms`."""
+
+    __tablename__ = "chunk_terms"
+    chunk_id: Mapped[int] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
+    )
+    stems: Mapped[str]
+    weights: Mapped[bytes]  # uint16 (n,)
+    words: Mapped[int]
+
+
 class Pending(Table):
     """An encoder input whose vector is still to be made."""
 
@@ -105,12 +117,6 @@ class StampRow(Table):
     inode: Mapped[int]
     blob_id: Mapped[str]
 
-
-_TEXT_INDEX = """
-CREATE VIRTUAL TABLE IF NOT EXISTS chunk_words USING fts5(
-    symbol, path, body, tokenize = 'porter unicode61', detail = 'column'
-)
-"""
 
 # Batches are made of the longest inputs that wait: this answers which, without reading them.
 _BY_LENGTH = """
@@ -135,5 +141,4 @@ def create_tables(engine: Engine) -> None:
     """Create what is missing."""
     with engine.begin() as connection:
         Table.metadata.create_all(connection)
-        connection.execute(text(_TEXT_INDEX))
         connection.execute(text(_BY_LENGTH))

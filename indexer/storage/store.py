@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,17 @@ from indexer.storage import waiting
 from indexer.storage.binding import SCHEMA_VERSION
 from indexer.storage.schema import (
     Chunk,
+    ChunkTerms,
     File,
     Meta,
     Pending,
     Ref,
     RefFile,
     StampRow,
+    Table,
     create_tables,
     open_engine,
 )
-from indexer.words import words
 from models.inputs import EncoderInput
 
 
@@ -76,7 +78,7 @@ class Store:
             first = _last_id(session, "files") + 1
             chunks = [(i, chunk) for i, file in enumerate(files, first) for chunk in file.chunks]
             _insert(session, File, [_file_row(i, file) for i, file in enumerate(files, first)])
-            _add_chunks(session, chunks, {i: file.path for i, file in enumerate(files, first)})
+            _add_chunks(session, chunks)
             waiting.add(session, inputs)
             _advance(session, "generation")
 
@@ -100,6 +102,7 @@ class Store:
                 _replace_stamps(session, listing.stamps)
             _forget_unused(session)
             _advance(session, "generation")
+            _advance(session, "text_generation")
 
     def drop_refs(self, names: Iterable[str]) -> None:
         """Remove refs and every file version that no other ref names."""
@@ -107,12 +110,14 @@ class Store:
             session.execute(delete(Ref).where(Ref.name.in_(list(names))))
             _forget_unused(session)
             _advance(session, "generation")
+            _advance(session, "text_generation")
 
     def drop_files(self, file_ids: Sequence[int]) -> None:
         """Remove file versions, so that the next run reads them anew."""
         with self._writing() as session:
             _delete_files(session, file_ids)
             _advance(session, "generation")
+            _advance(session, "text_generation")
 
     def pending_keys(self) -> Iterator[list[bytes]]:
         """The content keys of all inputs that wait to be encoded, in pages."""
@@ -180,7 +185,7 @@ def _last_id(session: Session, table: str) -> int:
     return session.execute(last, {"table": table}).scalar() or 0
 
 
-def _insert(session: Session, table: type[File] | type[Chunk], rows: list[dict[str, Any]]) -> None:
+def _insert(session: Session, table: type[Table], rows: list[dict[str, Any]]) -> None:
     if rows:  # on the connection: the session would build an object for each row
         session.connection().execute(insert(table), rows)
 
@@ -197,20 +202,13 @@ def _file_row(file_id: int, file: PreparedFile) -> dict[str, Any]:
     }
 
 
-def _add_chunks(
-    session: Session, chunks: Sequence[tuple[int, PreparedChunk]], paths: Mapping[int, str]
-) -> None:
+def _add_chunks(session: Session, chunks: Sequence[tuple[int, PreparedChunk]]) -> None:
     """Store chunks, each with its file's id, and their words."""
-    path_words = {file_id: words(path) for file_id, path in paths.items()}
-    rows, texts = [], []
-    for chunk_id, (file_id, chunk) in enumerate(chunks, _last_id(session, "chunks") + 1):
-        rows.append(_chunk_row(chunk_id, file_id, chunk))
-        texts.append((chunk_id, words(chunk.symbol), path_words[file_id], chunk.words))
+    first = _last_id(session, "chunks") + 1
+    rows = [_chunk_row(i, file_id, chunk) for i, (file_id, chunk) in enumerate(chunks, first)]
     _insert(session, Chunk, rows)
-    if texts:
-        session.connection().exec_driver_sql(
-            "INSERT INTO chunk_words (rowid, symbol, path, body) VALUES (?, ?, ?, ?)", texts
-        )
+    terms = [asdict(chunk.terms) | {"chunk_id": i} for i, (_, chunk) in enumerate(chunks, first)]
+    _insert(session, ChunkTerms, terms)
 
 
 def _chunk_row(chunk_id: int, file_id: int, chunk: PreparedChunk) -> dict[str, Any]:
@@ -265,12 +263,6 @@ def _delete_files(session: Session, file_ids: Sequence[int]) -> None:
     rows = [{"file": file_id} for file_id in file_ids]
     if not rows:
         return
-    session.execute(
-        text(
-            "DELETE FROM chunk_words WHERE rowid IN (SELECT id FROM chunks WHERE file_id = :file)"
-        ),
-        rows,
-    )
     session.execute(text("DELETE FROM files WHERE id = :file"), rows)
     session.execute(delete(Pending).where(Pending.vector_key.not_in(select(Chunk.vector_key))))
 

@@ -18,8 +18,8 @@ from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records
 from models.pair_batch import PairBatch
 
-KIND_WEIGHTS = {"docstring": 0.4, "documented": 0.15, "written": 0.15}
-KIND_WEIGHTS |= {"name": 0.1, "commit": 0.05, "section": 0.05, "file": 0.1}
+KIND_WEIGHTS = {"docstring": 0.3, "documented": 0.12, "written": 0.33}
+KIND_WEIGHTS |= {"name": 0.07, "commit": 0.05, "section": 0.03, "file": 0.1}
 LONG = 512  # tokens
 
 

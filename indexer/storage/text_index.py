@@ -1,0 +1,310 @@
+"""The text index of a repository in one memory-mapped file: a cache of the table `chunk_terms`.
+
+BM25 (Robertson & Zaragoza 2009) over weighted stems. For each stem the file has its chunks and
+weights, one after another, so a query reads only the rows of its own words, however many chunks
+there are, and a filter is a mask over the chunks. Statistics are those of the chunks that are
+there now: an index that grew step by step answers as one that was made at once.
+
+The file: a magic line, the generation and the arrays' sizes, then the arrays.
+    ids, file_ids, kinds, lengths      (N,), the chunks by ascending id; lengths in words
+    term_bytes, term_starts            the T stems in order, and (T + 1,) where each begins
+    starts                             (T + 1,), where a stem's rows begin
+    places, weights                    (P,), a row: a chunk's place in `ids`, and the weight
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = ("function", "class", "file", "doc")
+K1, B = 1.2, 0.75  # the usual ones; others do no better (docs/decisions.md, 2026-11-22)
+_MAGIC = b"codesearch text index 1\n"
+_ALIGNMENT = 64
+_LAYOUT: dict[str, type[np.generic]] = {
+    "ids": np.int64,
+    "file_ids": np.int64,
+    "kinds": np.uint8,
+    "lengths": np.int32,
+    "term_bytes": np.uint8,
+    "term_starts": np.int64,
+    "starts": np.int64,
+    "places": np.uint32,
+    "weights": np.uint16,
+}
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Arrays = dict[str, NDArray[Any]]  # as _LAYOUT has them
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedTerms:
+    """A row of `chunk_terms` with what a filter asks of its chunk."""
+
+    chunk_id: int
+    file_id: int
+    kind: str
+    stems: str
+    weights: bytes
+    words: int
+
+
+class TextIndex:
+    """The words of one repository's chunks, searchable."""
+
+    def __init__(self, arrays: Arrays, generation: int) -> None:
+        self._arrays = arrays
+        self.generation = generation
+        self._last_allowed: tuple[object, Mask] | None = None
+
+    @classmethod
+    def empty(cls) -> TextIndex:
+        """An index of nothing."""
+        nothing: Arrays = {name: np.empty(0, dtype) for name, dtype in _LAYOUT.items()}
+        return cls(nothing | {"term_starts": _starts([]), "starts": _starts([])}, -1)
+
+    @classmethod
+    def open(cls, path: Path) -> TextIndex | None:
+        """Map the file into memory; None where it is missing or damaged."""
+        try:
+            with open(path, "rb") as file:
+                view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return cls(*_parsed(view))
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write the file in one step: a reader sees the old or the new one."""
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        sizes = [self.generation, *(len(self._arrays[name]) for name in _LAYOUT)]
+        try:
+            with open(temporary, "wb") as file:
+                file.write(_MAGIC + np.array(sizes, dtype=np.int64).tobytes())
+                for name in _LAYOUT:
+                    file.write(b"\0" * (-file.tell() % _ALIGNMENT))
+                    file.write(np.ascontiguousarray(self._arrays[name]).data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @property
+    def ids(self) -> Ids:
+        """The chunks that are indexed, ascending."""
+        return self._arrays["ids"]
+
+    def allowed(self, file_ids: Ids, kinds: Sequence[str]) -> Mask:
+        """Which chunks (N,) are of some files, and of some kinds; no kinds: of any."""
+        asked = (file_ids.tobytes(), tuple(kinds))
+        if self._last_allowed is None or self._last_allowed[0] != asked:
+            self._last_allowed = (asked, self._mask(file_ids, kinds))
+        return self._last_allowed[1]
+
+    def _mask(self, file_ids: Ids, kinds: Sequence[str]) -> Mask:
+        of_chunks = self._arrays["file_ids"]
+        is_wanted = np.zeros(1 + of_chunks.max(initial=0), dtype=bool)
+        is_wanted[file_ids[file_ids < len(is_wanted)]] = True
+        mask = is_wanted[of_chunks]
+        if kinds:
+            mask &= np.isin(self._arrays["kinds"], [KINDS.index(kind) for kind in kinds])
+        return mask
+
+    def search(
+        self, stems: Sequence[str], top_k: int, allowed: Mask
+    ) -> tuple[Ids, NDArray[np.float64]]:
+        """The ids and BM25 scores of the best chunks, best first, ties to the smaller id.
+
+        Args:
+            stems: What is looked for, `indexer.terms.stemmed`.
+            top_k: How many to return at most.
+            allowed: (N,), which chunks take part.
+        """
+        total = np.zeros(len(self.ids))
+        for stem in dict.fromkeys(stems):
+            places, weights = self._rows(stem)
+            if not len(places):
+                continue
+            count, found = len(self.ids), len(places)
+            idf = max(1e-6, np.log((count - found + 0.5) / (found + 0.5)))
+            total[places] += idf * (K1 + 1) * weights / (weights + self._norms[places])
+        total[~allowed] = 0.0
+        hits = np.flatnonzero(total)
+        if len(hits) > top_k:
+            least = np.partition(total[hits], len(hits) - top_k)[len(hits) - top_k]
+            hits = hits[total[hits] >= least]
+        best = hits[np.lexsort((hits, -total[hits]))][:top_k]
+        return self.ids[best], total[best]
+
+    def count(self, stem: str) -> int:
+        """How many chunks have a stem."""
+        return len(self._rows(stem)[0])
+
+    @cached_property
+    def _norms(self) -> NDArray[np.float64]:
+        lengths = self._arrays["lengths"]
+        mean = max(1.0, float(lengths.mean())) if len(lengths) else 1.0
+        return np.asarray(K1 * (1 - B + B * lengths / mean))
+
+    def _rows(self, stem: str) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        starts, wanted = self._arrays["starts"], stem.encode("utf-8")
+        count = len(starts) - 1
+        number = bisect_left(range(count), wanted, key=self._term)
+        found = number < count and self._term(number) == wanted
+        rows = slice(int(starts[number]), int(starts[number + 1])) if found else slice(0)
+        return self._arrays["places"][rows], self._arrays["weights"][rows]
+
+    def _term(self, number: int) -> bytes:
+        start, end = self._arrays["term_starts"][number : number + 2]
+        return self._arrays["term_bytes"][start:end].tobytes()
+
+    def updated(self, generation: int, present: Ids, new: Iterable[IndexedTerms]) -> TextIndex:
+        """This index without the chunks that are gone, and with new ones.
+
+        Args:
+            generation: What the result is of.
+            present: All chunks that the result is to have, ascending.
+            new: Those of them that are not here.
+        """
+        old = self._arrays
+        stays = np.isin(old["ids"], present)
+        moved = np.cumsum(stays) - 1  # places among those that stay
+        rows = stays[old["places"]]
+        added = _Columns(first_place=int(stays.sum()))
+        for chunk in new:
+            added.add(chunk)
+        terms = [self._term(number) for number in range(len(old["starts"]) - 1)]
+        number_of = {term: number for number, term in enumerate(terms)}
+        numbers = [number_of.setdefault(term, len(number_of)) for term in added.terms]
+        by_row = np.concatenate(
+            [
+                np.repeat(np.arange(len(terms)), np.diff(old["starts"]))[rows],
+                np.array(numbers, dtype=np.int64)[np.array(added.rows, dtype=np.int64)],
+            ]
+        )
+        columns = {
+            name: np.concatenate([old[name][stays], np.array(values, dtype=_LAYOUT[name])])
+            for name, values in added.chunks.items()
+        }
+        places = np.concatenate(
+            [moved[old["places"][rows]], np.array(added.places, dtype=np.int64)]
+        )
+        weights = np.concatenate([old["weights"][rows], added.joined_weights()])
+        return TextIndex(_ordered(columns, list(number_of), by_row, places, weights), generation)
+
+
+class TermSource(Protocol):
+    """The database that the text index is a cache of."""
+
+    @property
+    def text_generation(self) -> int:
+        """Names its state."""
+
+    def chunk_ids(self) -> Ids:
+        """All chunks, ascending."""
+
+    def terms_after(self, chunk_id: int) -> Iterable[IndexedTerms]:
+        """The chunks behind one; ids are never given twice."""
+
+
+def sync_text(path: Path, source: TermSource, save: bool = True) -> TextIndex:
+    """Bring the text index to what the database holds.
+
+    Args:
+        path: The file; made when missing, damaged or of another database.
+        source: The database.
+        save: Write the file; False for a reader, who must not overwrite what a writer makes.
+    """
+    index = TextIndex.open(path)
+    if index is None or index.generation > source.text_generation:
+        index = TextIndex.empty()
+    if index.generation == source.text_generation:
+        return index
+    last = int(index.ids[-1]) if len(index.ids) else 0
+    updated = index.updated(source.text_generation, source.chunk_ids(), source.terms_after(last))
+    if save:
+        updated.save(path)
+    return updated
+
+
+@dataclass(slots=True)
+class _Columns:
+    """New chunks and their rows; the places of the chunks follow on those that stay."""
+
+    first_place: int
+    chunks: dict[str, list[int]] = field(
+        default_factory=lambda: {"ids": [], "file_ids": [], "kinds": [], "lengths": []}
+    )
+    terms: dict[bytes, int] = field(default_factory=dict)  # numbered as they come
+    rows: list[int] = field(default_factory=list)  # the number of each row's term
+    places: list[int] = field(default_factory=list)
+    weights: list[bytes] = field(default_factory=list)
+
+    def add(self, chunk: IndexedTerms) -> None:
+        stems = chunk.stems.encode("utf-8").split()
+        self.rows += [self.terms.setdefault(stem, len(self.terms)) for stem in stems]
+        self.places += [self.first_place + len(self.chunks["ids"])] * len(stems)
+        self.weights.append(chunk.weights)
+        values = (chunk.chunk_id, chunk.file_id, KINDS.index(chunk.kind), chunk.words)
+        for column, value in zip(self.chunks.values(), values, strict=True):
+            column.append(value)
+
+    def joined_weights(self) -> NDArray[np.uint16]:
+        return np.frombuffer(b"".join(self.weights), dtype=np.uint16)
+
+
+def _ordered(
+    columns: Arrays,
+    terms: Sequence[bytes],
+    by_row: NDArray[np.int64],
+    places: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+) -> Arrays:
+    """The arrays with chunks by id, terms by name, rows by term and place."""
+    order = np.argsort(columns["ids"], kind="stable")
+    place_of = np.empty(len(order), dtype=np.uint32)
+    place_of[order] = np.arange(len(order), dtype=np.uint32)
+    counts = np.bincount(by_row, minlength=len(terms))
+    used = sorted(np.flatnonzero(counts).tolist(), key=terms.__getitem__)
+    rank_of = np.zeros(len(terms), dtype=np.int64)
+    rank_of[used] = np.arange(len(used))
+    moved = place_of[places]
+    row_order = np.lexsort((moved, rank_of[by_row]))
+    names = [terms[number] for number in used]
+    return {name: column[order] for name, column in columns.items()} | {
+        "term_bytes": np.frombuffer(b"".join(names), dtype=np.uint8),
+        "term_starts": _starts(map(len, names)),
+        "starts": _starts(counts[used].tolist()),
+        "places": moved[row_order],
+        "weights": weights[row_order],
+    }
+
+
+def _starts(counts: Iterable[int]) -> Ids:
+    return np.array([0, *accumulate(counts)], dtype=np.int64)
+
+
+def _parsed(view: mmap.mmap) -> tuple[Arrays, int]:
+    """The arrays of a file and its generation; raises ValueError where it is damaged."""
+    if view[: len(_MAGIC)] != _MAGIC:
+        raise ValueError("not a text index")
+    sizes = np.frombuffer(view, np.int64, len(_LAYOUT) + 1, len(_MAGIC)).tolist()
+    at, arrays = len(_MAGIC) + 8 * len(sizes), {}
+    for (name, dtype), size in zip(_LAYOUT.items(), sizes[1:], strict=True):
+        at += -at % _ALIGNMENT
+        arrays[name] = np.frombuffer(view, dtype, size, at) if size else np.empty(0, dtype)
+        at += arrays[name].nbytes
+    chunks = {len(arrays[name]) for name in ("ids", "file_ids", "kinds", "lengths")}
+    rows = {len(arrays["places"]), len(arrays["weights"]), int(arrays["starts"][-1])}
+    if at != len(view) or len(chunks) > 1 or len(rows) > 1:
+        raise ValueError("damaged")
+    return arrays, sizes[0]
