@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from codesearch.freshness import find_change, refresh_command, take_in
 from codesearch.scope import choose_ref
 from codesearch.search import Filters, SearchResult, Target, search
+from codesearch.spelling import corrected
 from indexer.errors import CodesearchError, IndexMismatch, UsageError
 from indexer.storage.binding import read_facts
 from indexer.storage.failures import storage_failures
@@ -33,15 +34,26 @@ class QueryEncoder(Protocol):
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """Embed one text."""
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is a token of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query found."""
+    """What a query found.
+
+    Attributes:
+        query: As it was asked.
+        meant: What was searched for: the query without typing errors.
+        corrected: Typing errors → what was read instead.
+    """
 
     query: str
+    meant: str
     elapsed_ms: float
     is_stale: bool
     results: tuple[SearchResult, ...]
+    corrected: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +93,26 @@ class Searcher:
         start = time.perf_counter()
         if not query.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
-        targets = [item.target(self.embed(item.checkpoint, query)) for item in self.indexes]
-        results = search(query, targets, filters, every_chunk)[:top_k]
+        meant, changes = corrected(query, self._count, self._knows)
+        targets = [item.target(self.embed(item.checkpoint, meant)) for item in self.indexes]
+        results = search(meant, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
-        return Answer(query, elapsed_ms, self.is_stale, tuple(results))
+        return Answer(query, meant, elapsed_ms, self.is_stale, tuple(results), changes)
 
     def embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         """The unit vector (E,) of a query."""
+        return self._encoder(checkpoint).embed_query(query)
+
+    def _count(self, stem: str) -> int:
+        return sum(item.texts.count(stem) for item in self.indexes)
+
+    def _knows(self, word: str) -> bool:
+        return any(self._encoder(item.checkpoint).knows(word) for item in self.indexes)
+
+    def _encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
         if checkpoint.fingerprint not in self.encoders:
             self.encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
-        return self.encoders[checkpoint.fingerprint].embed_query(query)
+        return self.encoders[checkpoint.fingerprint]
 
     def add(self, folder: RepoFolder, ref_name: str | None) -> None:
         """Open one more index, as fresh as it can be had at once.

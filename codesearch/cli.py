@@ -221,7 +221,7 @@ def query(
     shown.check(asked.text)
     searcher = open_searcher(place, repo, ref, quiet)
     try:
-        found = run(searcher, asked, shown)
+        found = run(searcher, asked, shown, quiet)
     finally:
         searcher.close()
     raise typer.Exit(0 if found else 1)

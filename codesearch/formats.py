@@ -40,9 +40,9 @@ def plain_lines(
         name = one_line(hit.chunk.symbol) or hit.chunk.kind
         yield f"{place(hit, working_directory)}  {name}  {result.score:.3f}"
         if explain:
-            yield f"  {explanation(hit)}"
+            yield f"  {explanation(result)}"
         is_whole = hit.chunk.kind in _WHOLE_KINDS
-        for number, passage in enumerate(passages(hit, answer.query, context, is_whole)):
+        for number, passage in enumerate(passages(hit, answer.meant, context, is_whole)):
             if number:
                 yield "  ..."
             yield from (f"  {line}".rstrip() for line in passage.lines)
@@ -56,6 +56,7 @@ def answer_json(answer: Answer, explain: bool = False) -> str:
             "query": answer.query,
             "elapsed_ms": round(answer.elapsed_ms, 1),
             "stale": answer.is_stale,
+            "corrected": answer.corrected,
             "results": [
                 result_record(result, rank, explain)
                 for rank, result in enumerate(answer.results, 1)
@@ -91,7 +92,7 @@ def result_record(result: SearchResult, rank: int, explain: bool = False) -> dic
         "more": [_short_record(other) for other in result.more],
     }
     if explain:
-        record["explain"] = score_parts(hit)
+        record["explain"] = score_parts(result)
     return record
 
 
@@ -106,27 +107,42 @@ def _short_record(hit: Hit) -> dict[str, Any]:
     }
 
 
-def score_parts(hit: Hit) -> dict[str, float | None]:
-    """The signals behind a hit's score."""
+def score_parts(result: SearchResult) -> dict[str, float | None]:
+    """The parts of a result's score.
+
+    The shown chunk has (vector + words) * standing + symbol, where `vector` comes from the rank of
+    its cosine and `words` from that of its BM25 score; the result has strongest + coherence +
+    path. None where a signal did not find the chunk.
+    """
+    hit, parts = result.best, result.best.parts
     return {
-        "cosine": None if hit.cosine is None else round(hit.cosine, 4),
-        "bm25": None if hit.bm25 is None else round(hit.bm25, 3),
-        "symbol": round(hit.symbol, 3),
-        "standing": round(hit.standing, 3),
-        "score": round(hit.score, 6),
+        "cosine": _rounded(hit.cosine),
+        "vector": _rounded(parts.vector),
+        "bm25": _rounded(hit.bm25),
+        "words": _rounded(parts.words),
+        "standing": _rounded(parts.standing),
+        "symbol": _rounded(parts.symbol),
+        "strongest": _rounded(result.strongest),
+        "coherence": _rounded(result.coherence),
+        "path": _rounded(result.path),
+        "score": round(result.score, 6),
     }
 
 
-def explanation(hit: Hit) -> str:
-    """The signals behind a hit's score, in one line; a dash where one was silent."""
-    parts = score_parts(hit).items()
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def explanation(result: SearchResult) -> str:
+    """The parts of a result's score, in one line; a dash where a signal was silent."""
+    parts = score_parts(result).items()
     return "  ".join(f"{name} {'-' if value is None else value}" for name, value in parts)
 
 
 def vimgrep_lines(answer: Answer, working_directory: Path) -> Iterator[str]:
     """`path:line:column:text` of each result's best line."""
     for result in answer.results:
-        line, text = best_source_line(result.best, answer.query)
+        line, text = best_source_line(result.best, answer.meant)
         column = len(text) - len(text.lstrip()) + 1
         path = shown_path(result.best, working_directory)
         yield f"{path}:{line}:{column}:{printable(text)}"

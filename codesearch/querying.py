@@ -138,23 +138,30 @@ def open_searcher(
     return searcher
 
 
-def run(searcher: Searcher, question: Question, output: Output) -> bool:
+def run(searcher: Searcher, question: Question, output: Output, quiet: bool = False) -> bool:
     """Answer the question, or each line of stdin; tells whether anything was found."""
     if question.text != STDIN:
-        return _answer(searcher, question.text, question, output)
+        return _answer(searcher, question.text, question, output, quiet)
     found = False
     for line in _lines_of_stdin():
-        found |= _answer(searcher, line, question, Output(as_json=True, explain=output.explain))
+        as_json = Output(as_json=True, explain=output.explain)
+        found |= _answer(searcher, line, question, as_json, quiet=True)
     return found
 
 
-def _answer(searcher: Searcher, text: str, question: Question, output: Output) -> bool:
+def _answer(
+    searcher: Searcher, text: str, question: Question, output: Output, quiet: bool
+) -> bool:
     answer = searcher.answer(text, question.filters, question.top_k, question.every_chunk)
+    read = [
+        f"nothing has {typed!r}; read as {meant!r}" for typed, meant in answer.corrected.items()
+    ]
+    show_notes(read, quiet)
     print_answer(output, answer)
     if output.open_first and answer.results:
         from codesearch.editor import open_in_editor
 
-        open_in_editor(answer.results[0].best, text)
+        open_in_editor(answer.results[0].best, answer.meant)
     return bool(answer.results)
 
 

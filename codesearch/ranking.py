@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.words import query_words, stem, words
+from indexer.words import plain_name, query_words, stem, words
 
 # Each signal gives this many candidates, whatever `-k` asks for, so that `-k` never changes order.
-POOL = 1000
+POOL = 500
 # How slowly a lower rank loses weight.
 RANK_OFFSET = 100
 # The whole file says best what a file is about, so its chunk counts a little more.
@@ -42,9 +43,11 @@ FOLDER_NAME = 0.1
 COHERENCE = 0.1
 COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
-# definition rather than a namesake or a part of it, whatever the signals say. An identifier inside
-# a longer query is a hint.
+# definition rather than a namesake or a part of it, whatever the signals say. Written in another
+# style (`parse_json` for `parseJson`) it is nearly as good. An identifier inside a longer query is
+# a hint.
 EXACT_SYMBOL = 3.0
+OTHER_STYLE = 2.5
 EXACT_CASE = 0.1
 OWN_FILE = 1.0
 MENTIONED_SYMBOL = 0.25
@@ -67,21 +70,52 @@ _TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*")
 _SEPARATOR = re.compile(r"::|->|#|\.")
 
 
+QueryKind = Literal["name", "prose", "mixed", "error", "snippet"]
+# How much vectors and words count for each kind of query; together 2.
+SIGNAL_WEIGHTS: dict[QueryKind, tuple[float, float]] = {
+    "name": (1.0, 1.0),
+    "prose": (1.0, 1.0),
+    "mixed": (1.0, 1.0),
+    "error": (1.0, 1.0),
+    "snippet": (1.0, 1.0),
+}
+_ERROR = re.compile(
+    r"\b[A-Z]\w*(Error|Exception|Warning)\b\s*:|Traceback|\bpanicked at\b"
+    r"|(?i:^\W*(fatal |runtime |compile )?(error|fatal|panic|exception|warning)\b\W*[:\]])"
+    r"|(?i:\b(cannot|can't|could not|couldn't|unable to|failed to|must (not )?be|is not an?"
+    r"|no such|not found|already exists|out of range|permission denied|timed out)\b)"
+    r"|(?i:\bexpected\b.+\b(got|but|found)\b)"
+)
+_QUESTION = re.compile(r"(?i)^\W*(how|where|what|which|why|who|when|does|do|is|are|can)\b")
+_CODE_SIGN = re.compile(
+    r"[{};]|\w\(|\)\s*:|[^\s=]\s*=\s*[^\s=]|=>|->|:=|\w\[|^\s*[@#]\w", re.MULTILINE
+)
+_LEAST_CODE_SIGNS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class QueryTerms:
     """A query as ranking sees it.
 
     Attributes:
         text: What the user typed.
+        kind: What kind of query it is.
         stems: The stems of its words.
         symbol: The symbol that the query is, if it is one, parts joined by dots.
         mentioned: The symbols that a longer query mentions.
+        wants_second_hand: Whether it asks for tests, examples, benchmarks or vendored code,
+        wants_declarations: … for types,
+        wants_prose: … for documentation.
     """
 
     text: str
+    kind: QueryKind
     stems: frozenset[str]
     symbol: str | None
     mentioned: tuple[str, ...]
+    wants_second_hand: bool
+    wants_declarations: bool
+    wants_prose: bool
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +131,25 @@ def read_terms(text: str) -> QueryTerms:
     is_symbol = len(tokens) == 1 and _SEPARATOR.sub(".", bare) == tokens[0]
     mentioned = () if is_symbol else tuple(token for token in tokens if _looks_like_code(token))
     stems = frozenset(stem(word) for word in query_words(text))
-    return QueryTerms(text, stems, tokens[0] if is_symbol else None, mentioned)
+    return QueryTerms(
+        text,
+        "name" if is_symbol else _kind(text, mentioned),
+        stems,
+        tokens[0] if is_symbol else None,
+        mentioned,
+        bool(_SECOND_HAND_WORDS.search(text)),
+        bool(_DECLARATION_WORDS.search(text)),
+        bool(_PROSE_WORDS.search(text)),
+    )
+
+
+def _kind(text: str, mentioned: Sequence[str]) -> QueryKind:
+    """The kind of a query that is no name."""
+    if len(_CODE_SIGN.findall(text)) >= _LEAST_CODE_SIGNS:
+        return "snippet"
+    if _ERROR.search(text) and not _QUESTION.search(text):
+        return "error"
+    return "mixed" if mentioned else "prose"
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -106,25 +158,43 @@ def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(ascending, -scores, side="left") + 1)
 
 
-def fuse(vector_ranks: NDArray[np.int64], word_ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Fuse two ranks (n,) to scores in (0, 1]; a rank of 0 says that the signal is silent."""
-    total = np.zeros(len(vector_ranks))
-    for signal in (vector_ranks, word_ranks):
-        heard = signal > 0
-        total[heard] += (RANK_OFFSET + 1) / (RANK_OFFSET + signal[heard])
-    return total / 2
+def rank_score(place: int) -> float:
+    """What a signal gives for a rank: at most a half; nothing for a rank of 0, silence."""
+    return (RANK_OFFSET + 1) / (RANK_OFFSET + place) / 2 if place else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the score of a chunk is made of: (vector + words) * standing + symbol."""
+
+    vector: float
+    words: float = 0.0
+    standing: float = 1.0
+    symbol: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The whole."""
+        return (self.vector + self.words) * self.standing + self.symbol
 
 
 def standing(path: str, kind: str, terms: QueryTerms) -> float:
     """The factor of a chunk's score for what it is, unless the query asks for just that."""
     factor = WHOLE_FILE if kind == "file" else 1.0
-    if kind == "doc" and not _PROSE_WORDS.search(terms.text):
+    if kind == "doc" and not terms.wants_prose:
         factor *= PROSE
-    if _SECOND_HAND_PATH.search(path) and not _SECOND_HAND_WORDS.search(terms.text):
+    is_second_hand, is_declarations = _path_marks(path)
+    if is_second_hand and not terms.wants_second_hand:
         factor *= SECOND_HAND
-    if _DECLARATION_PATH.search(path) and not _DECLARATION_WORDS.search(terms.text):
+    if is_declarations and not terms.wants_declarations:
         factor *= DECLARATIONS
     return factor
+
+
+@lru_cache(maxsize=1 << 14)
+def _path_marks(path: str) -> tuple[bool, bool]:
+    """Whether a path says that its file uses what others define, or only declares."""
+    return bool(_SECOND_HAND_PATH.search(path)), bool(_DECLARATION_PATH.search(path))
 
 
 def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
@@ -133,11 +203,12 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
         return 0.0
     name = symbol.rsplit(".", 1)[-1]
     asked = terms.symbol
-    if asked is not None and _names(symbol, asked):
-        own_file = PurePosixPath(path).stem.replace("_", "").lower() == _plain(name)
+    if asked is not None and _names(plain_name(symbol), plain_name(asked)):
+        own_file = plain_name(PurePosixPath(path).stem) == plain_name(name)
         exact_case = asked in (symbol, name)
-        return EXACT_SYMBOL + EXACT_CASE * exact_case + OWN_FILE * own_file
-    if any(_names(symbol, mentioned) for mentioned in terms.mentioned):
+        base = EXACT_SYMBOL if _names(symbol.lower(), asked.lower()) else OTHER_STYLE
+        return base + EXACT_CASE * exact_case + OWN_FILE * own_file
+    if any(_names(plain_name(symbol), plain_name(mentioned)) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)
     shared = len(set(parts) & terms.stems)
@@ -156,23 +227,18 @@ def path_score(path: str, terms: QueryTerms) -> float:
     )
 
 
-def file_score(chunk_scores: Sequence[float]) -> float:
-    """The score of a file from those of its chunks, best first."""
-    return chunk_scores[0] + COHERENCE * sum(chunk_scores[1 : 1 + COHERENT_HITS])
+def coherence(next_scores: Sequence[float]) -> float:
+    """What the hits of a file after its strongest add to it, best first."""
+    return COHERENCE * sum(next_scores[:COHERENT_HITS])
 
 
 def _names(symbol: str, asked: str) -> bool:
-    symbol, asked = symbol.lower(), asked.lower()
     return symbol == asked or symbol.endswith(f".{asked}")
 
 
 def _looks_like_code(token: str) -> bool:
     inner_capital = any(char.isupper() for char in token[1:]) and not token.isupper()
     return "_" in token.strip("_") or "." in token or inner_capital
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
 
 
 @lru_cache(maxsize=1 << 14)

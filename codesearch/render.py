@@ -44,7 +44,7 @@ def render(
         explain: show the parts of each score.
     """
     for rank, result in enumerate(answer.results, 1):
-        shown = passages(result.best, answer.query, context, is_whole=False)
+        shown = passages(result.best, answer.meant, context, is_whole=False)
         console.print(_panel(result, rank, shown, working_directory, explain))
 
 
@@ -56,7 +56,7 @@ def _panel(
     if result.more:
         body.append(_more(result))
     if explain:
-        body.append(Text(explanation(hit), style="dim"))
+        body.append(Text(explanation(result), style="dim"))
     return Panel(
         Group(*body),
         title=_title(hit, rank, working_directory),

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from codesearch.ranking import (
     POOL,
+    SIGNAL_WEIGHTS,
+    Parts,
     QueryTerms,
-    file_score,
-    fuse,
+    coherence,
     path_score,
+    rank_score,
     ranks,
     read_terms,
     standing,
@@ -58,15 +60,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that was found, with the parts of its score."""
+    """A chunk that was found; a signal that did not find it is None."""
 
     target: Target
     chunk: ChunkRow
-    score: float
-    cosine: float | None
-    bm25: float | None
-    symbol: float
-    standing: float
+    parts: Parts
+    cosine: float | None = None
+    bm25: float | None = None
+
+    @property
+    def score(self) -> float:
+        """How well the chunk fits."""
+        return self.parts.score
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -77,11 +82,38 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A file with its best chunk in front, or a single chunk."""
+    """A file with its best chunk in front, or a single chunk.
 
-    score: float
+    Attributes:
+        best: What is shown.
+        more: The file's other hits.
+        strongest: The score of the strongest hit; a unit is shown before the file around it.
+        coherence: What the next hits add,
+        path: … and the names of the file and its folder.
+    """
+
     best: Hit
     more: tuple[Hit, ...] = ()
+    strongest: float = 0.0
+    coherence: float = 0.0
+    path: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """How well the result fits."""
+        return self.strongest + self.coherence + self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate: a chunk, and where each signal ranks it; a rank of 0 is silence."""
+
+    target: Target
+    chunk: ChunkRow
+    cosine: float | None
+    bm25: float | None
+    vector_rank: int
+    word_rank: int
 
 
 def search(
@@ -96,9 +128,19 @@ def search(
         every_chunk: each chunk is a result of its own instead of each file.
     """
     terms = read_terms(query)
-    hits = sorted(_hits(terms, targets, filters), key=lambda hit: (-hit.score, *hit.place))
+    return rank(find(terms, targets, filters), terms, every_chunk)
+
+
+def rank(
+    found: Sequence[Found], terms: QueryTerms, every_chunk: bool = False
+) -> list[SearchResult]:
+    """Results of candidates, best first; see `search`."""
+    every = (_hit(item, terms) for item in found)
+    hits = sorted(
+        (hit for hit in every if hit.score > 0), key=lambda hit: (-hit.score, *hit.place)
+    )
     if every_chunk:
-        return [SearchResult(hit.score, hit) for hit in hits]
+        return [SearchResult(hit, strongest=hit.score) for hit in hits]
     files: dict[tuple[int, str], list[Hit]] = {}
     for hit in hits:
         files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
@@ -106,46 +148,50 @@ def search(
     return sorted(results, key=lambda result: (-result.score, *result.best.place))
 
 
+def _hit(item: Found, terms: QueryTerms) -> Hit:
+    """A candidate with its score."""
+    chunk = item.chunk
+    vector_weight, word_weight = SIGNAL_WEIGHTS[terms.kind]
+    parts = Parts(
+        vector_weight * rank_score(item.vector_rank),
+        word_weight * rank_score(item.word_rank),
+        standing(chunk.path, chunk.kind, terms),
+        symbol_score(chunk.symbol, chunk.path, terms),
+    )
+    return Hit(item.target, chunk, parts, item.cosine, item.bm25)
+
+
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     """One file's hits, best first, as a result: a unit in front rather than the file around it."""
-    score = file_score([hit.score for hit in hits]) + path_score(hits[0].chunk.path, terms)
     front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
     more = tuple(hit for hit in hits if hit is not front)
-    return SearchResult(score, front, more)
+    support = coherence([hit.score for hit in hits[1:]])
+    return SearchResult(front, more, hits[0].score, support, path_score(hits[0].chunk.path, terms))
 
 
-def _hits(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list[Hit]:
-    found = [_candidates(target, terms, filters) for target in targets]
-    owners = np.repeat(np.arange(len(found)), [len(item.ids) for item in found])
-    if not len(owners):
+def find(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list[Found]:
+    """The candidates of all targets, ranked together by each signal."""
+    sets = [_candidates(target, terms, filters) for target in targets]
+    if not sets:
         return []
-    ids = np.concatenate([item.ids for item in found])
-    cosines = np.concatenate([item.cosines for item in found])
-    bm25 = np.concatenate([item.bm25 for item in found])
-    scores = fuse(_pool_ranks(cosines), _pool_ranks(bm25))
-    rows = [
-        target.reader.chunks(item.ids.tolist())
-        for target, item in zip(targets, found, strict=True)
-    ]
-    hits = []
-    for owner, chunk_id, score, cosine, words in zip(
-        owners.tolist(),
-        ids.tolist(),
-        scores.tolist(),
+    cosines = np.concatenate([item.cosines for item in sets])
+    bm25 = np.concatenate([item.bm25 for item in sets])
+    signals = zip(
         cosines.tolist(),
         bm25.tolist(),
+        _pool_ranks(cosines).tolist(),
+        _pool_ranks(bm25).tolist(),
         strict=True,
-    ):
-        chunk = rows[owner].get(chunk_id)
-        if chunk is None:  # deleted by a writer since the candidates were taken
-            continue
-        symbol = symbol_score(chunk.symbol, chunk.path, terms)
-        factor = standing(chunk.path, chunk.kind, terms)
-        total = score * factor + symbol
-        if total > 0:
-            found_by = (_known(cosine), _known(words), symbol, factor)
-            hits.append(Hit(targets[owner], chunk, total, *found_by))
-    return hits
+    )
+    found = []
+    for target, candidates in zip(targets, sets, strict=True):
+        ids = candidates.ids.tolist()
+        rows = target.reader.chunks(ids)
+        for chunk_id, (cosine, score, *places) in zip(ids, signals, strict=False):
+            chunk = rows.get(chunk_id)
+            if chunk is not None:  # else deleted by a writer since the candidates were taken
+                found.append(Found(target, chunk, _known(cosine), _known(score), *places))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

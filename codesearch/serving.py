@@ -152,7 +152,7 @@ class Server:
         asked, shown = Question.read(**question), Output(**output)
         shown.check(asked.text)
         searcher = self._searcher(repo, ref, cwd, quiet)
-        return 0 if run(searcher, asked, shown) else 1
+        return 0 if run(searcher, asked, shown, quiet) else 1
 
     def _searcher(self, repo: str | None, ref: str | None, cwd: str, quiet: bool) -> Searcher:
         """The open scope; opened now where it is not, or is out of date."""

@@ -21,7 +21,7 @@ from codesearch import formats
 from codesearch.answer import Answer, OpenIndex, Searcher
 from codesearch.console import one_line, stderr, write_line
 from codesearch.querying import Output, check_top_k, open_searcher, print_answer
-from codesearch.ranking import POOL
+from codesearch.ranking import POOL, Parts
 from codesearch.search import Filters, Hit, SearchResult, Target
 from indexer.errors import IndexMismatch, IndexNotFound, UsageError
 from indexer.sources.repository import find_repository
@@ -100,10 +100,10 @@ def find_similar(
         (hit for hit in found if not _overlaps(hit, home, source)),
         key=lambda hit: (-hit.score, *hit.place),
     )
-    results = tuple(SearchResult(hit.score, hit) for hit in hits[:top_k])
+    results = tuple(SearchResult(hit, strongest=hit.score) for hit in hits[:top_k])
     asked = words(source.symbol or source.path)
     elapsed_ms = (time.perf_counter() - started) * 1000
-    return Answer(asked, elapsed_ms, searcher.is_stale, results)
+    return Answer(asked, asked, elapsed_ms, searcher.is_stale, results)
 
 
 def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[Cluster]:
@@ -178,7 +178,7 @@ def nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> l
 
 
 def _hit(target: Target, chunk: ChunkRow, cosine: float) -> Hit:
-    return Hit(target, chunk, cosine, cosine, None, 0.0, 1.0)
+    return Hit(target, chunk, Parts(vector=cosine), cosine)
 
 
 def _overlaps(hit: Hit, home: OpenIndex, source: ChunkRow) -> bool:

@@ -49,8 +49,8 @@ def count_terms(symbol: str, path: str, body: str) -> Terms:
 
 @lru_cache(maxsize=1 << 16)
 def stemmed(word: str) -> str:
-    """The stem of a lower-case word."""
-    return str(_STEMMER.stemWord(word))
+    """The stem of a lower-case word; a short word is its own: of `s` nothing would stay."""
+    return str(_STEMMER.stemWord(word)) if len(word) > 2 else word
 
 
 _STEMMER = Stemmer.Stemmer("porter")

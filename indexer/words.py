@@ -79,6 +79,11 @@ def words(text: str) -> str:
     )
 
 
+def plain_name(name: str) -> str:
+    """A name as it is in every style: `parseJson`, `parse_json` and `ParseJSON` are one."""
+    return name.replace("_", "").lower()
+
+
 def parts(identifier: str) -> list[str]:
     """The words that an identifier is made of, as they are written."""
     return _PART.findall(identifier)

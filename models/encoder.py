@@ -94,6 +94,10 @@ class Encoder:
             advance(sum(lengths[place] for place in group))
         return vectors
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is a token of its own."""
+        return self._tokenizer.knows(word)
+
     def account(self) -> str:
         """On what and by which attention paths it has encoded so far."""
         name = str(self.dtype).removeprefix("torch.")

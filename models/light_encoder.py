@@ -58,6 +58,10 @@ class LightEncoder:
         """The unit vectors (n, E) of inputs, as `Encoder.embed` gives them."""
         return np.stack([self._embed_one(item) for item in inputs])
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is a token of its own."""
+        return self._tokenizer.knows(word)
+
     def account(self) -> str:
         """On what and by which attention path it encodes."""
         return "cpu float32 without torch, attention dense 100%"

@@ -56,6 +56,10 @@ class Tokenizer:
             _tokens(encoding, len(text)) for encoding, text in zip(encodings, texts, strict=True)
         ]
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is a token of its own."""
+        return len(self._tokenizer.encode(word).ids) == 1 + len(self._tokenizer.encode("").ids)
+
 
 def _tokens(encoding: Encoding, length: int) -> Tokens:
     starts = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)[:, 0].copy()

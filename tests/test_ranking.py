@@ -11,14 +11,16 @@ from codesearch.ranking import (
     FOLDER_NAME,
     SYMBOL_WORDS,
     WHOLE_FILE,
-    file_score,
-    fuse,
+    coherence,
     path_score,
+    rank_score,
     ranks,
     read_terms,
     standing,
     symbol_score,
 )
+
+SIGNALS = [(1, 1), (2, 1), (0, 1), (0, 0)]
 
 
 def test_equal_scores_share_a_rank():
@@ -26,8 +28,8 @@ def test_equal_scores_share_a_rank():
 
 
 def test_the_first_of_both_signals_scores_one_and_a_silent_signal_adds_nothing():
-    scores = fuse(np.array([1, 2, 0, 0]), np.array([1, 1, 1, 0]))
-    assert scores[0] == pytest.approx(1.0)
+    scores = [rank_score(vector) + rank_score(words) for vector, words in SIGNALS]
+    assert scores[0] == 1.0
     assert scores[0] > scores[1] > scores[2] > scores[3] == 0.0
 
 
@@ -49,6 +51,28 @@ def test_a_query_names_a_symbol_or_mentions_one(query, symbol, mentioned):
     assert (terms.symbol, terms.mentioned) == (symbol, mentioned)
 
 
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("parse_config", "name"),
+        ("Store.open()", "name"),
+        ("parse json config", "prose"),
+        ("error handling and how errors become responses", "prose"),
+        ("how does it fail if the file is not found", "prose"),
+        ("how is parseConfig called", "mixed"),
+        ("ValueError: invalid literal for int() with base 10: 'x'", "error"),
+        ("fatal: not a git repository", "error"),
+        ("cannot open shared object file: No such file or directory", "error"),
+        ("expected 3 arguments but got 2", "error"),
+        ("with open(path) as file:\n    return json.load(file)", "snippet"),
+        ("for (int i = 0; i < n; i++) { sum += a[i]; }", "snippet"),
+        ("const x = useState(null)", "snippet"),
+    ],
+)
+def test_a_query_is_of_a_kind(query, kind):
+    assert read_terms(query).kind == kind
+
+
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     best_of_the_rest = WHOLE_FILE + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME
     best_of_the_rest += COHERENCE * COHERENT_HITS * (WHOLE_FILE + SYMBOL_WORDS)
@@ -57,6 +81,9 @@ def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     assert right_case > symbol_score("Store.OPEN", "a.py", read_terms("open"))
     assert symbol_score("Open", "open.rb", read_terms("Open")) > right_case
     assert symbol_score("reopen", "a.py", read_terms("open")) == 0
+    in_style = symbol_score("parseJson", "a.py", read_terms("parseJson"))
+    other = symbol_score("parseJson", "a.py", read_terms("parse_json"))
+    assert best_of_the_rest < other < in_style
 
 
 def test_a_symbol_of_the_querys_words_gains_with_the_share_that_fits():
@@ -105,5 +132,5 @@ def test_a_symbol_in_a_file_of_its_name_comes_before_its_other_parts():
 
 
 def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
-    assert file_score([0.9]) < file_score([0.9, 0.5]) < 0.9 + 0.5
-    assert file_score([0.5, 0.4, 0.3, 0.2]) == file_score([0.5, 0.4, 0.3, 0.2, 0.1])
+    assert 0 == coherence([]) < coherence([0.5]) < 0.5
+    assert coherence([0.4, 0.3, 0.2]) == coherence([0.4, 0.3, 0.2, 0.1])

@@ -9,6 +9,7 @@ import pytest
 
 from codesearch import search as search_module
 from codesearch.answer import Searcher
+from codesearch.formats import score_parts
 from codesearch.indexing import Wish, index_location
 from codesearch.search import Filters
 from indexer.errors import UsageError
@@ -81,6 +82,10 @@ def places(searcher, query, filters=None, top_k=10, every_chunk=False):
     return [(result.best.chunk.path, result.best.chunk.symbol) for result in answer.results]
 
 
+def scored(answer):
+    return [(result.best.place, result.score) for result in answer.results]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -90,6 +95,9 @@ def places(searcher, query, filters=None, top_k=10, every_chunk=False):
         ("blend", ("app/colors.go", "Blend")),
         ("HttpClient::fetch", ("app/net.py", "HttpClient.fetch")),
         ("test_load_settings", ("tests/test_config.py", "test_load_settings")),
+        ("loadSettings", ("app/config.py", "load_settings")),
+        ("read confguration from a file", ("app/config.py", "load_settings")),
+        ("loadSetings", ("app/config.py", "load_settings")),
     ],
 )
 def test_a_question_finds_its_function_first(searcher, query, expected):
@@ -131,6 +139,34 @@ def test_ranks_beyond_the_pool_are_silent(monkeypatch):
     monkeypatch.setattr(search_module, "POOL", 2)
     scores = np.array([0.3, np.nan, 0.9, 0.5])
     assert search_module._pool_ranks(scores).tolist() == [0, 0, 1, 2]
+
+
+def test_an_answer_says_what_it_read_for_a_typing_error(searcher):
+    answer = searcher.answer("load setings", Filters(), 10)
+    assert (answer.query, answer.meant) == ("load setings", "load settings")
+    assert answer.corrected == {"setings": "settings"}
+    assert scored(answer) == scored(searcher.answer("load settings", Filters(), 10))
+
+
+def test_filters_that_touch_nothing_change_nothing(searcher):
+    plain = searcher.answer("load settings", Filters(), 10, every_chunk=True)
+    assert len(plain.results) > 5
+    languages = tuple({result.best.chunk.language for result in plain.results})
+    wide = Filters(languages, ("function", "class", "file", "doc"), Selection(("*",)))
+    assert scored(searcher.answer("load settings", wide, 10, every_chunk=True)) == scored(plain)
+
+
+@pytest.mark.parametrize("every_chunk", [False, True])
+def test_the_parts_of_a_score_make_up_the_whole(searcher, every_chunk):
+    answer = searcher.answer("load settings from configuration", Filters(), 10, every_chunk)
+    assert len(answer.results) > 3
+    for result in answer.results:
+        parts = score_parts(result)
+        assert parts["score"] == pytest.approx(result.score, abs=1e-6)
+        whole = parts["strongest"] + parts["coherence"] + parts["path"]
+        assert whole == pytest.approx(parts["score"], abs=1e-3)
+        chunk = (parts["vector"] + parts["words"]) * parts["standing"] + parts["symbol"]
+        assert chunk == pytest.approx(result.best.score, abs=1e-3)
 
 
 def test_an_empty_query_is_refused(searcher):

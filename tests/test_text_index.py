@@ -79,6 +79,12 @@ def test_a_word_counts_by_its_field_and_is_stemmed():
     assert terms.words == 4 + 3 + 4
 
 
+def test_every_word_leaves_a_stem():
+    terms = count_terms("", "", "s x ss parser's é 世界 aaas 1 12s")
+    assert len(terms.stems.split()) == len(terms.weights) // 2
+    assert "s" in terms.stems.split()
+
+
 def test_filters_are_by_file_and_kind():
     rows = [a_row(i, "config", KINDS[i % 2], file_id=i // 2 + 1) for i in range(6)]
     index = built(*rows)

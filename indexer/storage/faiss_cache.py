@@ -1,14 +1,17 @@
 """A repository's vectors in FAISS: chunk id → vector, a cache of `vectors.db` on disk.
 
-The inner product of unit vectors is their cosine. Vectors are float16, as they are stored.
+The inner product of unit vectors is their cosine. The file is mapped into memory: opening it
+costs nothing, however large it is.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -16,28 +19,64 @@ from numpy.typing import NDArray
 
 from indexer.storage.vectors import VectorStore
 
+# Up to here all vectors are compared, which takes about 10 ms.
+FLAT_UP_TO = 50_000
+_SAMPLE_PER_LIST = 64
+_PROBED_SHARE = 32
+_LEAST_PROBES = 32
+_CENTROIDS_IN_GRAPH = 8192  # from here on a graph finds the nearest centroids faster
+_AT_ONCE = 50_000
+
 
 class VectorIndex:
-    """The vectors of one repository, searchable."""
+    """The vectors of one repository, searchable: all of them are compared while they are few.
+
+    Beyond `FLAT_UP_TO` vectors they are in lists around centroids, in 8 bits a number, and a
+    search compares those of the nearest lists.
+    """
 
     def __init__(self, dimension: int) -> None:
         flat = faiss.IndexScalarQuantizer(
             dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
-        self._index = faiss.IndexIDMap(flat)
+        self._index: Any = faiss.IndexIDMap(flat)
 
     @classmethod
-    def open(cls, path: Path, dimension: int) -> VectorIndex | None:
-        """Read the file; None where it is missing, damaged or of another dimension."""
+    def in_lists(cls, lists: int, sample: NDArray[np.float32]) -> VectorIndex:
+        """An empty index of so many lists, their centroids found in a sample (n, E)."""
+        dimension = sample.shape[1]
+        quantizer: faiss.Index = faiss.IndexFlatIP(dimension)
+        if lists >= _CENTROIDS_IN_GRAPH:
+            graph = faiss.IndexHNSWFlat(dimension, 32, faiss.METRIC_INNER_PRODUCT)
+            graph.hnsw.efSearch = 128
+            quantizer = graph
+        made = cls.__new__(cls)
+        made._index = faiss.IndexIVFScalarQuantizer(
+            quantizer, dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+        )
+        made._index.train(np.ascontiguousarray(sample, dtype=np.float32))
+        return made
+
+    @classmethod
+    def open(cls, path: Path, dimension: int, to_change: bool = False) -> VectorIndex | None:
+        """Map the file into memory, or read it in order to change it.
+
+        None where it is missing, damaged or of another dimension.
+        """
         try:
-            index = faiss.read_index(str(path))
+            index = faiss.read_index(str(path), 0 if to_change else faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError:  # the only exception that FAISS has
             return None
-        if not isinstance(index, faiss.IndexIDMap) or index.d != dimension:
+        if not isinstance(index, faiss.IndexIDMap | faiss.IndexIVF) or index.d != dimension:
             return None
         opened = cls.__new__(cls)
         opened._index = index
         return opened
+
+    @property
+    def lists(self) -> int:
+        """How many lists the vectors are in; 0: in none, all are compared."""
+        return int(self._index.nlist) if isinstance(self._index, faiss.IndexIVF) else 0
 
     def save(self, path: Path) -> None:
         """Write the file in one step: a reader sees the old or the new one."""
@@ -57,7 +96,16 @@ class VectorIndex:
         """The chunk ids that have a vector here."""
         if self._index.ntotal == 0:
             return np.empty(0, dtype=np.int64)
-        return np.asarray(faiss.vector_to_array(self._index.id_map))
+        if not self.lists:
+            return np.asarray(faiss.vector_to_array(self._index.id_map))
+        inside = self._index.invlists
+        sizes = [inside.list_size(number) for number in range(self.lists)]
+        parts = [
+            faiss.rev_swig_ptr(inside.get_ids(number), size)
+            for number, size in enumerate(sizes)
+            if size
+        ]
+        return np.concatenate(parts)
 
     def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
         """The unit vector (E,) of a chunk; None: there is none here."""
@@ -69,7 +117,11 @@ class VectorIndex:
         present = self.ids
         places = np.flatnonzero(np.isin(present, ids))
         places = places[np.argsort(present[places])]
-        return present[places], np.asarray(self._index.index.reconstruct_batch(places))
+        found = present[places]
+        if not self.lists:
+            return found, np.asarray(self._index.index.reconstruct_batch(places))
+        self._index.set_direct_map_type(faiss.DirectMap.Hashtable)  # type: ignore[attr-defined]
+        return found, np.asarray(self._index.reconstruct_batch(found))
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add vectors (n, E) under new ids (n,)."""
@@ -91,9 +143,18 @@ class VectorIndex:
         """
         if allowed is not None and len(allowed) == 0 or self._index.ntotal == 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        parameters = None
+        share, selector = 1.0, None
         if allowed is not None:
-            selector = faiss.IDSelectorBatch(allowed)
+            marks = np.zeros(1 + int(allowed.max()), dtype=bool)
+            marks[allowed] = True
+            bits = np.packbits(marks, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+            share = min(1.0, len(allowed) / self._index.ntotal)
+        parameters: faiss.SearchParameters
+        if self.lists:  # the fewer are allowed, the more lists hold as many of them
+            probes = min(self.lists, math.ceil(probed_lists(self.lists) / share))
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
+        else:
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         depth = min(top_k, self._index.ntotal)
         scores, ids = self._index.search(query[None], depth, params=parameters)
@@ -122,16 +183,55 @@ def sync(
     Returns:
         The index, and the chunks whose vector is not in the store.
     """
-    index = VectorIndex.open(path, dimension) or VectorIndex(dimension)
-    present, target = index.ids, np.fromiter(wanted, dtype=np.int64, count=len(wanted))
+    index = VectorIndex.open(path, dimension, to_change=True) or VectorIndex(dimension)
+    target = np.fromiter(wanted, dtype=np.int64, count=len(wanted))
+    if not _fits(index.lists, len(target)):
+        index = _made_for(target, dimension, wanted, store)
+    present = index.ids
     gone, new = np.setdiff1d(present, target), np.setdiff1d(target, present)
-    vectors = store.get(wanted[int(i)] for i in new)
-    found = np.array([wanted[int(i)] in vectors for i in new], dtype=bool)
     if len(gone):
         index.remove(gone)
-    if found.any():
-        rows = np.stack([vectors[wanted[int(i)]] for i in new[found]]).astype(np.float32)
-        index.add(new[found], rows)
-    if save and (len(gone) or found.any() or not path.exists()):
+    lost: list[int] = []
+    for start in range(0, len(new), _AT_ONCE):
+        ids = new[start : start + _AT_ONCE].tolist()
+        vectors = store.get(wanted[i] for i in ids)
+        found = [i for i in ids if wanted[i] in vectors]
+        lost += [i for i in ids if wanted[i] not in vectors]
+        if found:
+            rows = np.stack([vectors[wanted[i]] for i in found]).astype(np.float32)
+            index.add(np.array(found, dtype=np.int64), rows)
+    if save and (len(gone) or len(new) > len(lost) or not path.exists()):
         index.save(path)
-    return index, [int(i) for i in new[~found]]
+    return index, lost
+
+
+def wanted_lists(count: int) -> int:
+    """How many lists so many vectors are put in: a power of two near 4 roots of their number."""
+    return 0 if count <= FLAT_UP_TO else 1 << round(math.log2(4 * math.sqrt(count)))
+
+
+def probed_lists(lists: int) -> int:
+    """In how many lists a search looks (docs/decisions.md: recall@10 against all of them)."""
+    return max(_LEAST_PROBES, lists // _PROBED_SHARE)
+
+
+def _fits(lists: int, count: int) -> bool:
+    """Whether an index of so many lists still suits so many vectors."""
+    if not lists:
+        return count <= FLAT_UP_TO
+    return count > FLAT_UP_TO / 2 and 1 / 4 <= lists / (4 * math.sqrt(count)) <= 4
+
+
+def _made_for(
+    ids: NDArray[np.int64], dimension: int, wanted: Mapping[int, bytes], store: VectorStore
+) -> VectorIndex:
+    """An empty index for so many vectors; a part of them gives the centroids."""
+    lists = wanted_lists(len(ids))
+    if not lists:
+        return VectorIndex(dimension)
+    chosen = np.random.default_rng(0).permutation(ids)[: lists * _SAMPLE_PER_LIST]
+    vectors = store.get(wanted[i] for i in chosen.tolist())
+    if len(vectors) < lists:  # most vectors are lost: they will be made anew
+        return VectorIndex(dimension)
+    sample = np.stack([vectors[key] for key in sorted(vectors)]).astype(np.float32)
+    return VectorIndex.in_lists(lists, sample)

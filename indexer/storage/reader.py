@@ -22,6 +22,7 @@ from indexer.storage.binding import REBUILD, check_schema, open_read_only, read_
 from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
 from indexer.storage.text_index import Ids, IndexedTerms
+from indexer.words import plain_name
 
 _BATCH = 500
 
@@ -177,8 +178,8 @@ class Reader:
         return (IndexedTerms(*row) for row in rows)
 
     def named(self, names: Sequence[str]) -> list[int]:
-        """Chunks whose symbol's last part is one of the names, whatever the case."""
-        wanted = [name.lower() for name in names]
+        """Chunks whose symbol's last part is one of the names, in whatever style."""
+        wanted = [plain_name(name) for name in names]
         sql = f"SELECT id FROM chunks WHERE name IN ({_marks(wanted)}) AND name != '' ORDER BY id"
         return [chunk_id for (chunk_id,) in self._rows(sql, wanted)]
 

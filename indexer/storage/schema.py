@@ -75,7 +75,7 @@ class Chunk(Table):
     file_id: Mapped[int] = mapped_column(ForeignKey("files.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]
     symbol: Mapped[str]
-    name: Mapped[str] = mapped_column(index=True)  # the symbol's last part, lower case
+    name: Mapped[str] = mapped_column(index=True)  # the last part, as `plain_name` has it
     start_line: Mapped[int]
     end_line: Mapped[int]
     part: Mapped[int]  # 0: the whole unit; from 1: a part of it

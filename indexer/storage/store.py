@@ -39,6 +39,7 @@ from indexer.storage.schema import (
     create_tables,
     open_engine,
 )
+from indexer.words import plain_name
 from models.inputs import EncoderInput
 
 
@@ -217,7 +218,7 @@ def _chunk_row(chunk_id: int, file_id: int, chunk: PreparedChunk) -> dict[str, A
         "file_id": file_id,
         "kind": chunk.kind,
         "symbol": chunk.symbol,
-        "name": chunk.symbol.rsplit(".", 1)[-1].lower(),
+        "name": plain_name(chunk.symbol.rsplit(".", 1)[-1]),
         "start_line": chunk.start_line,
         "end_line": chunk.end_line,
         "part": chunk.part,
