@@ -93,11 +93,15 @@ class Searcher:
         start = time.perf_counter()
         if not query.strip():
             raise UsageError("the query is empty", 'ask something: codesearch query "parse json"')
-        meant, changes = corrected(query, self._count, self._knows)
+        meant, changes = self.read(query)
         targets = [item.target(self.embed(item.checkpoint, meant)) for item in self.indexes]
         results = search(meant, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
         return Answer(query, meant, elapsed_ms, self.is_stale, tuple(results), changes)
+
+    def read(self, query: str) -> tuple[str, dict[str, str]]:
+        """A query without typing errors, and what was corrected in it."""
+        return corrected(query, self._count, self._knows)
 
     def embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         """The unit vector (E,) of a query."""

@@ -183,18 +183,23 @@ def standing(path: str, kind: str, terms: QueryTerms) -> float:
     factor = WHOLE_FILE if kind == "file" else 1.0
     if kind == "doc" and not terms.wants_prose:
         factor *= PROSE
-    is_second_hand, is_declarations = _path_marks(path)
-    if is_second_hand and not terms.wants_second_hand:
+    if is_second_hand(path) and not terms.wants_second_hand:
         factor *= SECOND_HAND
-    if is_declarations and not terms.wants_declarations:
+    if _declares(path) and not terms.wants_declarations:
         factor *= DECLARATIONS
     return factor
 
 
 @lru_cache(maxsize=1 << 14)
-def _path_marks(path: str) -> tuple[bool, bool]:
-    """Whether a path says that its file uses what others define, or only declares."""
-    return bool(_SECOND_HAND_PATH.search(path)), bool(_DECLARATION_PATH.search(path))
+def is_second_hand(path: str) -> bool:
+    """Whether a path says that its file uses, or copies, what others define."""
+    return bool(_SECOND_HAND_PATH.search(path))
+
+
+@lru_cache(maxsize=1 << 14)
+def _declares(path: str) -> bool:
+    """Whether a path says that its file only declares types."""
+    return bool(_DECLARATION_PATH.search(path))
 
 
 def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:

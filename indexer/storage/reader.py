@@ -83,6 +83,7 @@ class Reader:
         self.folder = folder
         self.facts = read_facts(folder)
         check_schema(self.facts, folder.folder)
+        self._file_ids: dict[tuple[int, tuple[str, ...], Selection], Ids] = {}
         with self._guard():
             self._db = open_read_only(folder.database)
 
@@ -150,7 +151,13 @@ class Reader:
         )
 
     def file_ids(self, ref_id: int, languages: Sequence[str], paths: Selection) -> Ids:
-        """The files of a ref that a search may look into."""
+        """The files of a ref that a search may look into; looked up once."""
+        asked = (ref_id, tuple(languages), paths)
+        if asked not in self._file_ids:
+            self._file_ids[asked] = self._find_file_ids(ref_id, languages, paths)
+        return self._file_ids[asked]
+
+    def _find_file_ids(self, ref_id: int, languages: Sequence[str], paths: Selection) -> Ids:
         rows = self._rows(
             "SELECT id, path, language FROM ref_files JOIN files ON file_id = id WHERE ref_id = ?",
             (ref_id,),
