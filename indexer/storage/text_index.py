@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import mmap
 import os
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,7 +72,8 @@ class TextIndex:
     def empty(cls) -> TextIndex:
         """An index of nothing."""
         nothing: Arrays = {name: np.empty(0, dtype) for name, dtype in _LAYOUT.items()}
-        return cls(nothing | {"term_starts": _starts([]), "starts": _starts([])}, -1)
+        no_rows = np.zeros(1, dtype=np.int64)
+        return cls(nothing | {"term_starts": no_rows, "starts": no_rows}, -1)
 
     @classmethod
     def open(cls, path: Path) -> TextIndex | None:
@@ -156,16 +157,10 @@ class TextIndex:
         return np.asarray(K1 * (1 - B + B * lengths / mean))
 
     def _rows(self, stem: str) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        starts, wanted = self._arrays["starts"], stem.encode("utf-8")
-        count = len(starts) - 1
-        number = bisect_left(range(count), wanted, key=self._term)
-        found = number < count and self._term(number) == wanted
-        rows = slice(int(starts[number]), int(starts[number + 1])) if found else slice(0)
+        starts = self._arrays["starts"]
+        number, is_there = _find(self._arrays, stem.encode("utf-8"))
+        rows = slice(int(starts[number]), int(starts[number + 1])) if is_there else slice(0)
         return self._arrays["places"][rows], self._arrays["weights"][rows]
-
-    def _term(self, number: int) -> bytes:
-        start, end = self._arrays["term_starts"][number : number + 2]
-        return self._arrays["term_bytes"][start:end].tobytes()
 
     def updated(self, generation: int, present: Ids, new: Iterable[IndexedTerms]) -> TextIndex:
         """This index without the chunks that are gone, and with new ones.
@@ -173,33 +168,13 @@ class TextIndex:
         Args:
             generation: What the result is of.
             present: All chunks that the result is to have, ascending.
-            new: Those of them that are not here.
+            new: Those of them that are not here, ascending, behind all that are.
         """
-        old = self._arrays
-        stays = np.isin(old["ids"], present)
-        moved = np.cumsum(stays) - 1  # places among those that stay
-        rows = stays[old["places"]]
-        added = _Columns(first_place=int(stays.sum()))
+        kept = _without(self._arrays, ~np.isin(self.ids, present))
+        added = _Added()
         for chunk in new:
             added.add(chunk)
-        terms = [self._term(number) for number in range(len(old["starts"]) - 1)]
-        number_of = {term: number for number, term in enumerate(terms)}
-        numbers = [number_of.setdefault(term, len(number_of)) for term in added.terms]
-        by_row = np.concatenate(
-            [
-                np.repeat(np.arange(len(terms)), np.diff(old["starts"]))[rows],
-                np.array(numbers, dtype=np.int64)[np.array(added.rows, dtype=np.int64)],
-            ]
-        )
-        columns = {
-            name: np.concatenate([old[name][stays], np.array(values, dtype=_LAYOUT[name])])
-            for name, values in added.chunks.items()
-        }
-        places = np.concatenate(
-            [moved[old["places"][rows]], np.array(added.places, dtype=np.int64)]
-        )
-        weights = np.concatenate([old["weights"][rows], added.joined_weights()])
-        return TextIndex(_ordered(columns, list(number_of), by_row, places, weights), generation)
+        return TextIndex(_joined(kept, added), generation)
 
 
 class TermSource(Protocol):
@@ -236,61 +211,99 @@ def sync_text(path: Path, source: TermSource, save: bool = True) -> TextIndex:
     return updated
 
 
-@dataclass(slots=True)
-class _Columns:
-    """New chunks and their rows; the places of the chunks follow on those that stay."""
+class _Added:
+    """New chunks and their rows."""
 
-    first_place: int
-    chunks: dict[str, list[int]] = field(
-        default_factory=lambda: {"ids": [], "file_ids": [], "kinds": [], "lengths": []}
-    )
-    terms: dict[bytes, int] = field(default_factory=dict)  # numbered as they come
-    rows: list[int] = field(default_factory=list)  # the number of each row's term
-    places: list[int] = field(default_factory=list)
-    weights: list[bytes] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.chunks: dict[str, list[int]] = {
+            name: [] for name in ("ids", "file_ids", "kinds", "lengths")
+        }
+        self.terms: dict[bytes, int] = {}  # numbered as they come
+        self.by_row = array("q")  # the number of each row's term
+        self.rows: list[int] = []  # of each chunk
+        self.weights: list[bytes] = []  # of each chunk's rows
 
     def add(self, chunk: IndexedTerms) -> None:
+        """Take a chunk in."""
         stems = chunk.stems.encode("utf-8").split()
-        self.rows += [self.terms.setdefault(stem, len(self.terms)) for stem in stems]
-        self.places += [self.first_place + len(self.chunks["ids"])] * len(stems)
+        self.by_row.extend(self.terms.setdefault(stem, len(self.terms)) for stem in stems)
+        self.rows.append(len(stems))
         self.weights.append(chunk.weights)
         values = (chunk.chunk_id, chunk.file_id, KINDS.index(chunk.kind), chunk.words)
         for column, value in zip(self.chunks.values(), values, strict=True):
             column.append(value)
 
-    def joined_weights(self) -> NDArray[np.uint16]:
-        return np.frombuffer(b"".join(self.weights), dtype=np.uint16)
 
-
-def _ordered(
-    columns: Arrays,
-    terms: Sequence[bytes],
-    by_row: NDArray[np.int64],
-    places: NDArray[np.int64],
-    weights: NDArray[np.uint16],
-) -> Arrays:
-    """The arrays with chunks by id, terms by name, rows by term and place."""
-    order = np.argsort(columns["ids"], kind="stable")
-    place_of = np.empty(len(order), dtype=np.uint32)
-    place_of[order] = np.arange(len(order), dtype=np.uint32)
-    counts = np.bincount(by_row, minlength=len(terms))
-    used = sorted(np.flatnonzero(counts).tolist(), key=terms.__getitem__)
-    rank_of = np.zeros(len(terms), dtype=np.int64)
-    rank_of[used] = np.arange(len(used))
-    moved = place_of[places]
-    row_order = np.lexsort((moved, rank_of[by_row]))
-    names = [terms[number] for number in used]
-    return {name: column[order] for name, column in columns.items()} | {
-        "term_bytes": np.frombuffer(b"".join(names), dtype=np.uint8),
-        "term_starts": _starts(map(len, names)),
-        "starts": _starts(counts[used].tolist()),
-        "places": moved[row_order],
-        "weights": weights[row_order],
+def _without(arrays: Arrays, gone: Mask) -> Arrays:
+    """The arrays without some chunks; a stem that nothing has any more stays, with no rows."""
+    if not gone.any():
+        return arrays
+    stays = ~gone
+    rows = stays[arrays["places"]]
+    places = (np.cumsum(stays) - 1)[arrays["places"][rows]]
+    return arrays | {
+        **{name: arrays[name][stays] for name in ("ids", "file_ids", "kinds", "lengths")},
+        "starts": np.concatenate([[0], np.cumsum(rows)])[arrays["starts"]],
+        "places": places.astype(np.uint32),
+        "weights": arrays["weights"][rows],
     }
 
 
-def _starts(counts: Iterable[int]) -> Ids:
-    return np.array([0, *accumulate(counts)], dtype=np.int64)
+def _joined(old: Arrays, added: _Added) -> Arrays:
+    """The arrays with new chunks: the rows of each stem follow on those that it has."""
+    terms = sorted(added.terms)
+    found = [_find(old, term) for term in terms]
+    unseen = [
+        (number, term) for term, (number, there) in zip(terms, found, strict=True) if not there
+    ]
+    at = np.array([number for number, _ in unseen], dtype=np.int64)
+    shift = np.cumsum([not there for _, there in found])  # unseen terms up to each
+    numbers = np.zeros(len(terms), dtype=np.int64)
+    for term, (number, there), before in zip(terms, found, shift.tolist(), strict=True):
+        numbers[added.terms[term]] = number + before - (not there)
+    by_row = numbers[np.frombuffer(added.by_row, dtype=np.int64)]
+    order = np.argsort(by_row, kind="stable")
+    starts = np.insert(old["starts"], at, old["starts"][at])  # of the old rows, all terms
+    ends = starts[by_row[order] + 1]
+    places = len(old["ids"]) + np.repeat(np.arange(len(added.rows)), added.rows)
+    weights = np.frombuffer(b"".join(added.weights), dtype=np.uint16)
+    counts = np.bincount(by_row, minlength=len(starts) - 1)
+    return _with_terms(old, unseen) | {
+        **{
+            name: np.concatenate([old[name], np.array(values, dtype=_LAYOUT[name])])
+            for name, values in added.chunks.items()
+        },
+        "starts": starts + np.concatenate([[0], np.cumsum(counts)]),
+        "places": np.insert(old["places"], ends, places[order].astype(np.uint32)),
+        "weights": np.insert(old["weights"], ends, weights[order]),
+    }
+
+
+def _with_terms(arrays: Arrays, unseen: Sequence[tuple[int, bytes]]) -> Arrays:
+    """The stems with new ones, each before the one of its number."""
+    stems, starts = arrays["term_bytes"].tobytes(), arrays["term_starts"]
+    pieces, last = [], 0
+    for number, term in unseen:
+        pieces += [stems[last : starts[number]], term]
+        last = int(starts[number])
+    at = [number for number, _ in unseen]
+    lengths = np.insert(np.diff(starts), at, [len(term) for _, term in unseen])
+    return {
+        "term_bytes": np.frombuffer(b"".join([*pieces, stems[last:]]), dtype=np.uint8),
+        "term_starts": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    }
+
+
+def _find(arrays: Arrays, term: bytes) -> tuple[int, bool]:
+    """The number of a stem, or of the first one behind it, and whether it is there."""
+    starts, stems = arrays["term_starts"], arrays["term_bytes"]
+
+    def stem(number: int) -> bytes:
+        return stems[starts[number] : starts[number + 1]].tobytes()
+
+    count = len(starts) - 1
+    number = bisect_left(range(count), term, key=stem)
+    return number, number < count and stem(number) == term
 
 
 def _parsed(view: mmap.mmap) -> tuple[Arrays, int]:
