@@ -18,7 +18,7 @@ from indexer.storage.binding import read_facts
 from indexer.storage.failures import storage_failures
 from indexer.storage.faiss_cache import VectorIndex, sync
 from indexer.storage.home import IndexHome, RepoFolder
-from indexer.storage.locking import writing_if_free
+from indexer.storage.locking import is_being_written, writing_if_free
 from indexer.storage.reader import Reader, RefInfo
 from indexer.storage.text_index import TextIndex, sync_text
 from indexer.storage.vectors import VectorStore
@@ -46,6 +46,7 @@ class Answer:
         query: As it was asked.
         meant: What was searched for: the query without typing errors.
         corrected: Typing errors → what was read instead.
+        waiting: How many texts have no vector yet, and are found by their words only.
     """
 
     query: str
@@ -54,6 +55,7 @@ class Answer:
     is_stale: bool
     results: tuple[SearchResult, ...]
     corrected: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Searcher:
     indexes: list[OpenIndex] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     is_stale: bool = False
+    waiting: int = 0  # texts without a vector yet
     encoders: dict[str, QueryEncoder] = field(default_factory=dict)  # by fingerprint
     _opened_at: float = field(default_factory=time.perf_counter)
 
@@ -97,7 +100,9 @@ class Searcher:
         targets = [item.target(self.embed(item.checkpoint, meant)) for item in self.indexes]
         results = search(meant, targets, filters, every_chunk)[:top_k]
         elapsed_ms = (time.perf_counter() - start) * 1000
-        return Answer(query, meant, elapsed_ms, self.is_stale, tuple(results), changes)
+        return Answer(
+            query, meant, elapsed_ms, self.is_stale, tuple(results), changes, self.waiting
+        )
 
     def read(self, query: str) -> tuple[str, dict[str, str]]:
         """A query without typing errors, and what was corrected in it."""
@@ -149,7 +154,7 @@ class Searcher:
     def recheck(self) -> bool:
         """Look at the repositories again; False: an index has changed and must be opened anew."""
         self._opened_at = time.perf_counter()
-        self.notes, self.is_stale = [], False
+        self.notes, self.is_stale, self.waiting = [], False, 0
         if not self.is_current:
             return False
         for item in self.indexes:
@@ -174,16 +179,20 @@ class Searcher:
         if change.is_small and take_in(self.home, reader, ref, change, checkpoint):
             return True
         self.is_stale = True
-        self.notes.append(change.note(reader, ref))
+        is_busy = is_being_written(reader.folder)
+        self.notes.append(change.note_meanwhile(reader) if is_busy else change.note(reader, ref))
         return False
 
     def _note_waiting(self, reader: Reader, ref: RefInfo) -> None:
         waiting, _ = reader.pending_tokens()
         if waiting:
-            self.notes.append(
-                f"{reader.name}: {waiting:,} texts are found by words only until they are "
-                f"encoded; run `{refresh_command(reader, ref)}`"
+            self.waiting += waiting
+            note = (
+                f"{reader.name}: {waiting:,} texts are found by words only until they are encoded"
             )
+            is_busy = is_being_written(reader.folder)
+            command = "" if is_busy else f"; run `{refresh_command(reader, ref)}`"
+            self.notes.append(note + command)
 
     def _open_text(self, folder: RepoFolder, reader: Reader) -> TextIndex:
         """The text index; made anew in passing where the file is missing, damaged or behind."""

@@ -57,6 +57,7 @@ def answer_json(answer: Answer, explain: bool = False) -> str:
             "elapsed_ms": round(answer.elapsed_ms, 1),
             "stale": answer.is_stale,
             "corrected": answer.corrected,
+            "waiting": answer.waiting,
             "results": [
                 result_record(result, rank, explain)
                 for rank, result in enumerate(answer.results, 1)

@@ -57,6 +57,11 @@ class Change:
         line = f"{reader.name}: {self.describe()}"
         return f"{line}; run `{refresh_command(reader, ref)}`" if self.repository else line
 
+    def note_meanwhile(self, reader: Reader) -> str:
+        """One line for the user while the index is being written."""
+        left = len(self.changed) + len(self.gone)
+        return f"{reader.name}: is being indexed now; {left:,} files are not taken in yet"
+
 
 def refresh_command(reader: Reader, ref: RefInfo) -> str:
     """The command that brings a ref up to date, with the options it was indexed with."""

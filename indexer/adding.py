@@ -1,10 +1,14 @@
-"""File versions that the index lacks are read, prepared and stored; then the ref maps to them."""
+"""File versions that the index lacks are read, prepared and stored; then the ref maps to them.
+
+A ref that is new maps to what there is every few seconds, so that a large repository can be
+searched by words while it is read; any other keeps its old state until the new one is complete.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 # Files whose chunks are stored in one transaction: what a kill while preparing can lose.
 _FILES_PER_COMMIT = 64
+# A new ref shows its first files after so long, then more as often as takes a tenth of the time.
+PUBLISH_SECONDS = 3.0
+_PUBLISHING_SHARE = 0.1
 
 
 class Stopped(Exception):
@@ -45,6 +52,7 @@ class Adding:
 
     Attributes:
         store: Where they go.
+        publish_words: Called when the ref maps to more, to let it be found by its words.
         vectors: The file of the vectors; what has one already need not be encoded.
         repository: Where they are.
         checkpoint: The model that they are prepared for.
@@ -53,6 +61,7 @@ class Adding:
     """
 
     store: Store
+    publish_words: Callable[[], None]
     vectors: Path
     repository: Repository
     checkpoint: Checkpoint
@@ -63,21 +72,31 @@ class Adding:
         """Add what is new and map the ref to the listing, less what cannot be read."""
         started = time.perf_counter()
         unreadable: list[str] = []
-        total = self._add_files(listing, unreadable)
+        total = self._add_files(listing, selection, unreadable)
         for path in unreadable:
             listing.files.pop(path)
             listing.stamps.pop(path, None)
             listing.skipped[path] = "unreadable"
-        self.store.set_ref(listing, selection)
+        self._publish(listing, selection)
         return Added(total, tuple(unreadable), time.perf_counter() - started)
 
-    def _add_files(self, listing: Listing, unreadable: list[str]) -> int:
+    def _publish(self, listing: Listing, selection: Selection) -> float:
+        """Map the ref to what is stored of it; how many seconds that took."""
+        started = time.perf_counter()
+        self.store.set_ref(listing, selection)
+        self.publish_words()
+        return time.perf_counter() - started
+
+    def _add_files(self, listing: Listing, selection: Selection, unreadable: list[str]) -> int:
         """Read, prepare and store what the index lacks; how many, and what could not be read."""
         known, total = self.store.file_ids(), 0
         new = {path: blob for path, blob in listing.files.items() if (path, blob) not in known}
         if not new:
             return 0
         self.progress.start("reading", len(new), "files")
+        due = float("inf")
+        if listing.ref not in self.store.ref_names():
+            due = time.perf_counter() + PUBLISH_SECONDS
         with (
             BlobReader(self.repository) as reader,
             closing(VectorStore(self.vectors)) as vectors,
@@ -88,6 +107,10 @@ class Adding:
                 self.store.add_files(batch, vectors.known(keys))
                 total += len(batch)
                 self.progress.advance(len(batch))
+                if time.perf_counter() >= due:
+                    spent = self._publish(listing, selection)
+                    pause = max(PUBLISH_SECONDS, spent / _PUBLISHING_SHARE)
+                    due = time.perf_counter() + pause
         return total
 
     def _prepared(self, source: Iterator[SourceFile]) -> Generator[PreparedFile, None, None]:

@@ -160,22 +160,26 @@ class IndexBuild:
         """Add files in a thread of its own, and encode in this one."""
         stop = threading.Event()
         adding = Adding(
-            store, self.home.vectors, self.repository, self.checkpoint, self.progress, stop
+            store,
+            self._publish_words,
+            self.home.vectors,
+            self.repository,
+            self.checkpoint,
+            self.progress,
+            stop,
         )
         with ThreadPoolExecutor(1, "preparing") as preparing:
             try:
-                added = preparing.submit(self._add, adding, listing, selection)
+                added = preparing.submit(adding.run, listing, selection)
                 encoded = self._encode(store, vectors, added, max_tokens)
                 return added.result(), encoded
             finally:
                 stop.set()
 
-    def _add(self, adding: Adding, listing: Listing, selection: Selection) -> Added:
-        """Add files and let them be found by their words."""
-        added = adding.run(listing, selection)
+    def _publish_words(self) -> None:
+        """Bring the text index up to date with the store."""
         with closing(Reader(self.folder)) as reader:
             sync_text(self.folder.text_index, reader)
-        return added
 
     def _encode(
         self, store: Store, vectors: VectorStore, added: Future[Added], max_tokens: int | None

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,30 @@ def test_the_same_text_in_two_batches_of_files_is_encoded_once(
     monkeypatch.setattr(indexer.adding, "_FILES_PER_COMMIT", 1)
     report, encoder = run(home, folder, checkpoint)
     assert (report.new_files, encoder.inputs) == (2, 1)
+
+
+def test_a_new_ref_can_be_searched_while_it_is_read(home, folder, checkpoint, monkeypatch):
+    monkeypatch.setattr(indexer.adding, "PUBLISH_SECONDS", 0)
+    monkeypatch.setattr(indexer.adding, "_PUBLISHING_SHARE", float("inf"))
+    monkeypatch.setattr(indexer.adding, "_FILES_PER_COMMIT", 1)
+    original, seen = Store.add_files, []
+
+    def watched(self, files, encoded):
+        with closing(Reader(home.repo(folder.resolve()))) as reader:
+            texts = TextIndex.open(reader.folder.text_index)
+            mapped = [len(reader.files(ref.id)) for ref in reader.refs()]
+            seen.append((mapped, texts is not None and texts.count("app") > 0))
+        original(self, files, encoded)
+
+    monkeypatch.setattr(Store, "add_files", watched)
+    run(home, folder, checkpoint)
+    assert [mapped for mapped, _ in seen] == [[], [1], [2]]
+    assert seen[-1][1]
+    seen.clear()
+    (folder / "app/new.py").write_text("def post(url):\n    return url\n")
+    (folder / "app/newer.py").write_text("def put(url):\n    return url\n")
+    run(home, folder, checkpoint)
+    assert [mapped for mapped, _ in seen] == [[3], [3]]  # as it was, until all is there
 
 
 def test_a_selection_is_what_gets_indexed(home, folder, checkpoint):

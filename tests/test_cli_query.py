@@ -19,7 +19,7 @@ RESULT_KEYS = [
 
 def test_json_is_what_the_contract_says(library):
     answer = library.run("query", "read the json configuration", "--json").json
-    assert list(answer) == ["query", "elapsed_ms", "stale", "corrected", "results"]
+    assert list(answer) == ["query", "elapsed_ms", "stale", "corrected", "waiting", "results"]
     assert answer["query"] == "read the json configuration"
     assert answer["stale"] is False
     first = answer["results"][0]

@@ -29,6 +29,19 @@ def writing(folder: RepoFolder, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
+def is_being_written(folder: RepoFolder) -> bool:
+    """Whether some process holds the lock."""
+    lock = FileLock(folder.lock, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # nobody can write here
+        return False
+    lock.release()
+    return False
+
+
 @contextmanager
 def writing_if_free(folder: RepoFolder) -> Iterator[bool]:
     """Hold the lock where nobody has it and it can be written; tells whether it is held."""

@@ -67,6 +67,11 @@ class Store:
             rows = session.execute(select(File.path, File.blob_id, File.id)).all()
         return {(path, blob): file_id for path, blob, file_id in rows}
 
+    def ref_names(self) -> set[str]:
+        """The refs that are mapped."""
+        with Session(self._engine) as session:
+            return set(session.scalars(select(Ref.name)))
+
     def add_files(self, files: Sequence[PreparedFile], encoded: set[bytes]) -> None:
         """Store file versions with their chunks; keys not in `encoded` become pending."""
         inputs = {
