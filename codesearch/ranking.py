@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from indexer.words import plain_name, query_words, stem, words
 
 # Each signal gives this many candidates, whatever `-k` asks for, so that `-k` never changes order.
-POOL = 500
+POOL = 300
 # How slowly a lower rank loses weight.
 RANK_OFFSET = 100
 # The whole file says best what a file is about, so its chunk counts a little more.

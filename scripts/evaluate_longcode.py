@@ -9,10 +9,12 @@ question. Systems are the encoder with any pattern of `models.config` (`sasa`, `
     truncate-512   the encoder with full attention on the first 512 tokens
     chunk-max      windows of 512 tokens, each a vector; a function scores as its best (as in SEA)
     chunk-mean     the same, its vector the mean of theirs
-    bm25           the text index of the program alone
+    bm25           the text index of the program, of code alone
 
 `pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`. Vectors are kept
-by content, so systems share what they agree on. Figures go to `results/`; the last line is JSON.
+by content, so systems share what they agree on. With `--inside` the questions are comments that
+stand beyond the first 512 tokens of a function, which is searched without that comment. Figures go
+to `results/`; the last line is JSON.
 """
 
 import argparse
@@ -27,9 +29,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from indexer.mining.inside import asked_inside
 from indexer.mining.shards import Pair, read_pairs
 from indexer.storage.vectors import VectorStore
 from indexer.syntax.links import no_links
+from indexer.training.augmented import beyond_head
 from indexer.training.exam import code_inputs
 from indexer.training.retrieval import Ranks, answer_ranks, by_length, word_ranks
 from models.batching import batches
@@ -86,6 +90,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--min-tokens", type=int, default=0, help="only functions this long")
+    parser.add_argument("--inside", action="store_true", help="ask for what is done far inside")
     parser.add_argument("--queries", type=int, help="a sample of so many questions")
     parser.add_argument("--functions", type=int, help="a sample of so many functions without one")
     parser.add_argument("--vectors", type=Path, default=Path("data/longcode/vectors.db"))
@@ -98,15 +103,24 @@ def report_name(arguments: argparse.Namespace) -> str:
     """`longcode`, with what was narrowed and another model."""
     longer = f"-above-{arguments.min_tokens - 1}" if arguments.min_tokens else ""
     other = "" if arguments.model == DEFAULT_MODEL else f"-{Path(arguments.model).name}"
-    return f"longcode{longer}{other}"
+    return f"longcode{'-inside' if arguments.inside else ''}{longer}{other}"
 
 
 def chosen_pool(arguments: argparse.Namespace) -> list[Pair]:
     """The functions that take part, in the order of the file; unasked questions are dropped."""
     pool = [pair for pair in read_pairs(arguments.pool) if pair.tokens >= arguments.min_tokens]
+    if arguments.inside:
+        pool = [from_inside(pair) for pair in pool]
     asked = sampled([pair for pair in pool if pair.query], arguments.queries, arguments.seed)
     silent = [pair for pair in pool if not pair.query]
     return asked + sampled(silent, arguments.functions, arguments.seed)
+
+
+def from_inside(pair: Pair) -> Pair:
+    """The function with its first comment beyond the head as the question, if there is one."""
+    found = asked_inside(pair.code, pair.language, beyond_head(pair)) if pair.links else []
+    query, code = found[0] if found else ("", pair.code)
+    return replace(pair, query=query, code=code)
 
 
 def sampled(pairs: list[Pair], count: int | None, seed: int) -> list[Pair]:

@@ -452,6 +452,29 @@ def test_documentation_stands_above_what_is_no_python():
     assert documented(java) == "// Adds.\n// Twice.\nint f() {\n}\n"
 
 
+BODY = "".join(f"    value_{i} = compute(value_{i - 1}, {i})\n" for i in range(1, 120))
+LONG_CODE = f"""def run(value_0):
+    # reads the first value of all
+    {BODY.strip()}
+    # wait until every worker has given its answer back
+    join(workers)  # no question
+    return value_119
+"""
+
+
+def test_a_long_function_is_asked_for_by_what_it_does_far_inside():
+    links = encoded_links(np.array([[0, 40], [50, len(LONG_CODE) - 5]], dtype=np.int32))
+    long = pair(2, "own/app", code=LONG_CODE, tokens=1500, links=links)
+    inside = [more for more in augmented(long, NO_QUESTIONS) if more.kind == "inside"]
+    assert [more.query for more in inside] == ["wait until every worker has given its answer back"]
+    assert "worker has" not in inside[0].code
+    assert len(inside[0].code) == len(LONG_CODE)
+    assert inside[0].code.count("\n") == LONG_CODE.count("\n")
+    assert inside[0].links == links
+    short = replace(long, links=())
+    assert all(more.kind != "inside" for more in augmented(short, NO_QUESTIONS))
+
+
 def test_written_questions_ask_for_their_code(model, tmp_path):
     path = tmp_path / "questions.jsonl"
     record = {"repo": "own/app", "path": "2.py", "start_line": 1, "kind": "docstring"}
@@ -478,5 +501,5 @@ def test_a_broken_line_of_questions_is_named(tmp_path, line):
 
 def test_the_written_questions_of_the_project_can_be_read():
     found = Questions.read(ROOT / "scripts" / "written_questions.jsonl").by_place
-    assert len(found) > 3000
-    assert all(1 <= len(asked) <= 2 and all(asked) for asked in found.values())
+    assert len(found) > 15_000
+    assert all(1 <= len(asked) <= 3 and all(asked) for asked in found.values())

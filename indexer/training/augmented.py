@@ -2,8 +2,8 @@
 
 People also look for functions as they stand in a repository, documentation included, and rarely
 know the author's words. So a documented function is asked for once more by the words of its name,
-which is hidden, and some by questions that a language model wrote for it
-(`scripts/written_questions.jsonl`).
+which is hidden, a long one by what it does far inside, and some by questions that a language model
+wrote for them (`scripts/written_questions.jsonl`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.mining.inside import asked_inside
 from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair
+from indexer.training.records import key
 from indexer.words import parts
 
 MIN_NAME_WORDS = 3
+HEAD_TOKENS = 560  # what encoders of 512 read, and some more
 _HASH = frozenset({"python", "ruby", "bash", "elixir", "php"})  # `#` opens a comment
 _PYTHON_HEAD = re.compile(r"(?:@[^\n]*\n|\s)*(?:async )?def .*?:[ \t]*\n", re.DOTALL)
 
@@ -60,7 +63,7 @@ NO_QUESTIONS = Questions({})
 
 
 def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
-    """The pair, then what else asks for its code: kinds "documented" and "written".
+    """The pair, then what else asks for its code: kinds "documented", "inside" and "written".
 
     The written questions of one code are joined by line breaks. Code with syntax links stays as
     it is, because they are offsets in its text.
@@ -70,12 +73,20 @@ def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
     if written:
         code = pair.code if pair.links or pair.kind != "docstring" else documented(pair)
         yield replace(pair, kind="written", query="\n".join(written), long_query="", code=code)
+    if pair.links and (found := asked_inside(pair.code, pair.language, beyond_head(pair))):
+        asked, code = found[key(f"{pair.repo} {pair.path} {pair.start_line}") % len(found)]
+        yield replace(pair, kind="inside", query=asked, long_query="", code=code)
     name = pair.symbol.rpartition(".")[2]
     name_words = parts(name)
     if pair.kind == "docstring" and not pair.links and len(name_words) >= MIN_NAME_WORDS:
         hidden = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", MASK, documented(pair))
         asked = " ".join(name_words).lower()
         yield replace(pair, kind="documented", query=asked, long_query="", code=hidden)
+
+
+def beyond_head(pair: Pair) -> int:
+    """About where in a long code its first `HEAD_TOKENS` tokens have ended, in characters."""
+    return len(pair.code) * HEAD_TOKENS // max(1, pair.tokens)
 
 
 def documented(pair: Pair) -> str:

@@ -18,7 +18,7 @@ from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records
 from models.pair_batch import PairBatch
 
-KIND_WEIGHTS = {"docstring": 0.3, "documented": 0.12, "written": 0.33}
+KIND_WEIGHTS = {"docstring": 0.25, "documented": 0.1, "written": 0.3, "inside": 0.1}
 KIND_WEIGHTS |= {"name": 0.07, "commit": 0.05, "section": 0.03, "file": 0.1}
 LONG = 512  # tokens
 

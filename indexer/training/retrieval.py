@@ -6,14 +6,16 @@ pool every function there is. Intervals are 95 % bootstrap intervals over questi
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.words import query_words, words
+from indexer.storage.text_index import IndexedTerms, TextIndex
+from indexer.terms import count_terms, stemmed
+from indexer.words import query_words
 
 BUCKETS = (128, 256, 512, 1024, 2048, 4096)  # tokens, upper ends
 RESAMPLES = 1000
@@ -46,15 +48,16 @@ def word_ranks(
     questions: Sequence[str], codes: Sequence[str], answers: Sequence[int]
 ) -> Iterator[int]:
     """The rank of each question's answer by BM25 over words; what shares none comes last."""
-    index = sqlite3.connect(":memory:")
-    index.execute("CREATE VIRTUAL TABLE code USING fts5(words, tokenize='porter ascii')")
-    rows = ((place, words(code)) for place, code in enumerate(codes))
-    index.executemany("INSERT INTO code(rowid, words) VALUES (?, ?)", rows)
-    better = "SELECT rowid, bm25(code) AS score FROM code WHERE code MATCH ? ORDER BY score"
+    index = TextIndex.empty().updated(0, np.arange(len(codes)), map(_row, count(), codes))
+    every = np.ones(len(codes), dtype=bool)
     for question, answer in zip(questions, answers, strict=True):
-        query = " OR ".join(f'"{word}"' for word in query_words(question))
-        order = [row for row, _ in index.execute(better, (query,))] if query else []
-        yield order.index(answer) + 1 if answer in order else len(codes)
+        stems = [stemmed(word) for word in query_words(question)]
+        found = np.flatnonzero(index.search(stems, len(codes), every)[0] == answer)
+        yield int(found[0]) + 1 if len(found) else len(codes)
+
+
+def _row(place: int, code: str) -> IndexedTerms:
+    return IndexedTerms(place, place, "function", **asdict(count_terms("", "", code)))
 
 
 def by_length(ranks: Ranks, lengths: NDArray[np.int64]) -> dict[str, Figures]:
