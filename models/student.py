@@ -71,13 +71,18 @@ class Student:
 
     def encode_chunk(self, inputs: Sequence[EncoderInput], weights: Weights) -> Tensor:
         """Unit vectors (n, E) of inputs that fit in memory together."""
+        hidden, mask = self.hidden_chunk(inputs, weights)
+        pooled = pool(hidden.float(), mask, self._pooling, self._config.head_tokens)
+        return F.normalize(pooled, dim=-1)
+
+    def hidden_chunk(
+        self, inputs: Sequence[EncoderInput], weights: Weights
+    ) -> tuple[Tensor, Tensor]:
+        """What the last layer says of each token (n, L, E), and which are real, (n, L)."""
         batch = self._collate(inputs)
         arguments = batch.arguments(self.device)
         hidden = functional_call(self.model, weights, kwargs=arguments).last_hidden_state
-        mask = batch.pattern.key_mask.to(self.device)
-        return F.normalize(
-            pool(hidden.float(), mask, self._pooling, self._config.head_tokens), dim=-1
-        )
+        return hidden, batch.pattern.key_mask.to(self.device)
 
     def embed(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
         """Unit vectors (n, E) without gradients, on the CPU."""

@@ -56,6 +56,10 @@ class Tokenizer:
             _tokens(encoding, len(text)) for encoding, text in zip(encodings, texts, strict=True)
         ]
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special ones left out."""
+        return self._tokenizer.decode(list(ids))
+
     def knows(self, word: str) -> bool:
         """Whether a word is a token of its own."""
         return len(self._tokenizer.encode(word).ids) == 1 + len(self._tokenizer.encode("").ids)

@@ -1,0 +1,1 @@
+"""The four tasks on long code: files, inputs, heads, training, scores."""

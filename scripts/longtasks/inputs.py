@@ -1,0 +1,76 @@
+"""Functions of a task as the encoder reads them: by pattern, cut at a length, with links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from indexer.mining.pairs import Excerpt, functions
+from indexer.syntax.links import no_links, relate
+from indexer.syntax.tree import parse
+from longtasks.formats import Example
+from models.checkpoint import Checkpoint
+from models.config import PATTERNS, SasaConfig
+from models.inputs import EncoderInput, encoder_input
+from models.prior import load_prior
+from models.tokenizer import Tokenizer
+
+LONG = 512  # tokens; longer examples are what the tasks are about
+TRUNCATED = "truncate-512"
+SYSTEMS = (TRUNCATED, *(name for name in PATTERNS if name != "full"), "full")
+
+
+def settings_of(checkpoint: Checkpoint, system: str, max_tokens: int) -> SasaConfig:
+    """How a system reads: a pattern at full length, or full attention on the first 512 tokens."""
+    if system == TRUNCATED:
+        return replace(checkpoint.sasa, pattern="full", max_tokens=LONG)
+    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens)
+
+
+class Reader:
+    """Turns functions into encoder inputs."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._config = checkpoint.sasa
+        self._tokenizer = Tokenizer(checkpoint)
+        self._prior = load_prior(checkpoint.folder)
+
+    def lengths(self, codes: Iterable[str]) -> list[int]:
+        """The tokens of each code, uncut."""
+        return [len(tokens) for tokens in self._tokenizer.tokenize(list(codes))]
+
+    def text(self, text: str) -> EncoderInput:
+        """Words, without syntax."""
+        tokens = self._tokenizer.tokenize([text])[0].cut(self._config.max_tokens)
+        return encoder_input(tokens, no_links(), self._config)
+
+    def code(self, code: str, language: str, without_documentation: bool = False) -> EncoderInput:
+        """A function with the links of its own tree, cut at the model's limit.
+
+        Args:
+            code: The raw source.
+            language: Without a grammar there are no links.
+            without_documentation: A docstring is cut out first: it is the answer.
+        """
+        tree = parse(code, language)
+        excerpt = Excerpt(0, len(code))
+        if tree is not None and without_documentation:
+            unit = next(functions(tree), None)
+            excerpt = excerpt if unit is None else unit.code
+        text = excerpt.text(code)
+        tokens = self._tokenizer.tokenize([text])[0].cut(self._config.max_tokens)
+        if tree is None or len(tokens) <= self._config.full_tokens:
+            return encoder_input(tokens, no_links(), self._config)
+        links = excerpt.links(tree) if excerpt.edits else relate(tree, 0, len(code)).links
+        inside = (links < tokens.starts[-2]).all(axis=1)
+        return encoder_input(tokens, links[inside], self._config, self._prior)
+
+
+def long_ones(examples: list[Example], reader: Reader) -> list[Example]:
+    """The examples with a function of more than `LONG` tokens; of a pair, either one."""
+    lengths = reader.lengths(code for example in examples for code in example.codes)
+    ends = np.cumsum([len(example.codes) for example in examples])
+    longest = np.maximum.reduceat(np.array(lengths), np.concatenate([[0], ends[:-1]]))
+    return [example for example, most in zip(examples, longest, strict=True) if most > LONG]
