@@ -331,3 +331,36 @@ def test_the_configuration_of_a_repository_runs_nothing(thing, tmp_path):
 )
 def test_a_subject_loses_its_prefix_and_its_numbers(subject, words):
     assert subject_words(subject) == words
+
+
+def test_long_functions_become_tasks_in_the_official_formats(tmp_path):
+    first = long_function("walk", 60)
+    second = long_function("balance", 60).replace("combine(value", "spread(weight")
+    second = second.replace("    value", "    weight")
+    folder = make_repository(tmp_path / "me+thing", {"LICENSE": MIT, "src/a.py": first + second})
+    changed = first.replace("value_7 = combine(value_6, 49)", "value_7 = combine(value_6, 50)")
+    write(folder, {"src/a.py": changed + second})
+    commit_all(folder, "Fix the wrong seventh value of a walk")
+    run(folder, out=tmp_path / "out")
+    command = [sys.executable, "scripts/mine_tasks.py", str(tmp_path / "out")]
+    command += ["--repositories", str(tmp_path), "--out", str(tmp_path / "tasks")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(counts.values()) == [2, 2, 2, 2]
+    split = next(iter(counts)).split()[1]
+
+    def lines(task: str, name: str) -> list[dict]:
+        text = (tmp_path / "tasks" / task / name).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    bad, good = lines("defect", f"{split}.jsonl")
+    assert (bad["target"], good["target"]) == (1, 0)
+    assert ("49)" in bad["func"], "50)" in good["func"]) == (True, True)
+    clones = (tmp_path / "tasks/clone" / f"{split}.txt").read_text().splitlines()
+    assert [line.split("\t")[2] for line in clones] == ["1", "0"]
+    origins = lines("clone", "origins.jsonl")
+    assert [origin["symbol"] for origin in origins] == ["walk", "walk", "balance"]
+    assert [origin.get("version") for origin in origins] == ["before", "after", None]
+    found = {" ".join(record["docstring_tokens"]) for record in lines("search", f"{split}.jsonl")}
+    assert found == {f"Combine all the values of {name} ." for name in ("walk", "balance")}

@@ -6,11 +6,13 @@ Only commits that modify a few files are read, and the function is taken as the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
+from indexer.mining.pairs import functions
 from indexer.sources.git import GitFailed, ObjectReader, read_git
 from indexer.sources.skip import content_reason, decode
 from indexer.syntax.definitions import Definition, outline
@@ -54,6 +56,7 @@ _EMPTY = re.compile(
     re.IGNORECASE,
 )
 _Ranges = list[tuple[int, int]]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Change:
 class _Commit:
     commit: str
     subject: str
-    files: tuple[tuple[str, str], ...]  # the path and blob of each modified file
+    files: tuple[tuple[str, str, str], ...]  # path, new blob and old blob of each modified file
 
 
 def changes(
@@ -98,6 +101,40 @@ def changes(
                     yield change
 
 
+def before(
+    git_dir: Path, changed: Sequence[tuple[str, str, str]]
+) -> Iterator[tuple[int, str, str]]:
+    """What functions were before commits changed them.
+
+    Args:
+        git_dir: Where git keeps the objects.
+        changed: Commit, path and symbol of each.
+
+    Yields:
+        The place in `changed`, the commit's whole subject, and the function without its
+        documentation; what is not found is left out.
+    """
+    by_commit: dict[str, list[int]] = {}
+    for place, (commit, _, _) in enumerate(changed):
+        by_commit.setdefault(commit, []).append(place)
+    with ObjectReader(git_dir) as objects:
+        for batch in _batches(iter(by_commit)):
+            for record in _read_log(git_dir, ("--no-walk=unsorted", *batch), lambda _: True):
+                old = {path: blob for path, _, blob in record.files}
+                for place in by_commit[record.commit]:
+                    _, path, symbol = changed[place]
+                    tree = _parsed(objects, path, old[path]) if path in old else None
+                    code = None if tree is None else _code_of(tree, symbol)
+                    if code is not None:
+                        yield place, record.subject, code
+
+
+def _code_of(tree: SyntaxTree, symbol: str) -> str | None:
+    """The function of a name without its documentation; None where there is none, or several."""
+    found = [unit for unit in functions(tree) if unit.symbol == symbol]
+    return found[0].code.text(tree.source) if len(found) == 1 else None
+
+
 def subject_words(subject: str) -> str:
     """A subject without ticket numbers and prefixes; "" where it says nothing about code."""
     text = subject[:MAX_SUBJECT_CHARS].strip()
@@ -109,9 +146,15 @@ def subject_words(subject: str) -> str:
 
 def _log(git_dir: Path, head: str, limit: int, wants: Callable[[str], bool]) -> Iterator[_Commit]:
     """The commits without merges, newest first, with the wanted files that each modifies."""
-    wanted = (f"--max-count={limit}", "--no-merges", "--raw", "--no-abbrev", "-z")
+    yield from _read_log(git_dir, (f"--max-count={limit}", "--no-merges", head), wants)
+
+
+def _read_log(
+    git_dir: Path, which: Sequence[str], wants: Callable[[str], bool]
+) -> Iterator[_Commit]:
+    wanted = ("--raw", "--no-abbrev", "-z", "--format=%x01%H%x02%s")
     try:
-        output = read_git(git_dir, None, *_LOG, *wanted, "--format=%x01%H%x02%s", head, "--")
+        output = read_git(git_dir, None, *_LOG, *wanted, *which, "--")
     except GitFailed:
         return
     for record in output.decode("utf-8", "replace").split("\x01")[1:]:
@@ -122,11 +165,11 @@ def _log(git_dir: Path, head: str, limit: int, wants: Callable[[str], bool]) -> 
         yield _Commit(commit, subject, found)
 
 
-def _modified(fields: list[str]) -> Iterator[tuple[str, str]]:
+def _modified(fields: list[str]) -> Iterator[tuple[str, str, str]]:
     for raw, path in zip(fields[::2], fields[1::2], strict=False):
         match = _RAW.match(raw)
         if match is not None and match[5] == "M" and match[2].startswith("100"):
-            yield path, match[4]
+            yield path, match[4], match[3]
 
 
 def _fits(commit: _Commit) -> bool:
@@ -134,7 +177,7 @@ def _fits(commit: _Commit) -> bool:
     return 1 <= len(commit.files) <= MAX_FILES and bool(subject_words(commit.subject))
 
 
-def _batches(commits: Iterator[_Commit]) -> Iterator[list[_Commit]]:
+def _batches(commits: Iterator[_T]) -> Iterator[list[_T]]:
     while batch := list(islice(commits, COMMITS_PER_DIFF)):
         yield batch
 
@@ -168,7 +211,7 @@ def _most_changed(
 ) -> Change | None:
     """The function with most changed lines, None where none or too many were touched."""
     touched: list[tuple[int, Change]] = []
-    for path, blob in commit.files:
+    for path, blob, _ in commit.files:
         tree = _parsed(objects, path, blob) if path in changed else None
         for definition in [] if tree is None else _functions(tree):
             lines = sum(_overlap(definition, first, last) for first, last in changed[path])

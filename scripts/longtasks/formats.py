@@ -5,6 +5,8 @@ defect     {train,valid,test}.jsonl {idx, func, target}
 search     {train,valid,test}.jsonl {idx, url, docstring_tokens, code or function}
 summarize  {train,valid,test}*.jsonl[.gz] {docstring_tokens, code}
 
+A function's record may name its `language`.
+
 The raw source is read, white space kept: it has to be parsed. Whatever is wrong is told with its
 file and line.
 """
@@ -63,7 +65,7 @@ def read_examples(
 
 def _clones(folder: Path, split: str, language: str) -> Iterator[Example]:
     functions = {
-        str(_field(record, "idx", place)): str(_field(record, "func", place))
+        str(_field(record, "idx", place)): (str(_field(record, "func", place)), record)
         for place, record in _records(folder / "data.jsonl")
     }
     path = folder / f"{split}.txt"
@@ -75,20 +77,23 @@ def _clones(folder: Path, split: str, language: str) -> Iterator[Example]:
         for idx in (first, second):
             if idx not in functions:
                 raise TaskDataError(f"{place}: {folder / 'data.jsonl'} has no function {idx!r}")
-        codes = (functions[first], functions[second])
-        yield Example((first, second), codes, language, _label(label, place))
+        (code, record), (other, _) = functions[first], functions[second]
+        spoken = str(record.get("language", language))
+        yield Example((first, second), (code, other), spoken, _label(label, place))
 
 
 def _defects(folder: Path, split: str, language: str) -> Iterator[Example]:
     for place, record in _records(folder / f"{split}.jsonl"):
         key, code = str(_field(record, "idx", place)), str(_field(record, "func", place))
-        yield Example((key,), (code,), language, _label(_field(record, "target", place), place))
+        spoken = str(record.get("language", language))
+        yield Example((key,), (code,), spoken, _label(_field(record, "target", place), place))
 
 
 def _searches(folder: Path, split: str, language: str) -> Iterator[Example]:
     for place, record in _records(folder / f"{split}.jsonl"):
         key = (str(_field(record, "url", place)), str(_field(record, "idx", place)))
-        yield Example(key, (_source(record, place),), language, text=_words(record, place))
+        spoken = str(record.get("language", language))
+        yield Example(key, (_source(record, place),), spoken, text=_words(record, place))
 
 
 def _summaries(folder: Path, split: str, language: str) -> Iterator[Example]:

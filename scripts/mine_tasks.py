@@ -1,0 +1,246 @@
+"""Long-code tasks of the four CodeXGLUE kinds, mined from real repositories, in the same formats.
+
+    python scripts/mine_tasks.py SHARDS --repositories DIR --out FOLDER
+
+SHARDS are those of `mine_pairs.py`, DIR holds the repositories' git folders under the shards'
+names (`owner+name`). Only functions above 512 tokens of the default tokenizer take part.
+Repositories are split between train, valid and test by a hash of their names.
+
+    clone      a function before and after a commit (1); it and the most similar other function of
+               its repository (0)
+    defect     a function before (1) and after (0) a commit whose subject says that it fixes a bug
+    search     documentation -> function without it
+    summarize  the same, the first sentence
+
+`origins.jsonl` of each task says where each function is from. These are our data, not the paper's.
+The last line printed is JSON: how many examples of each task and split.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.mining.commits import before
+from indexer.mining.dedupe import normalised_hash
+from indexer.mining.shards import Pair, read_pairs
+from indexer.training.records import key
+from models.checkpoint import open_checkpoint
+from models.tokenizer import Tokenizer
+
+LONG = 512
+LANGUAGES = ("c", "cpp", "java", "python", "go", "csharp")
+VALID, TEST = 0.1, 0.3  # shares of the repositories, by hash: below the first, below the second
+MOST_OF_ONE = 150  # examples of one repository and task
+COMPARED = 200  # functions among which the most similar one is looked for
+_FIX = re.compile(
+    r"(?i)\b(fix(e[sd]|ing)?|bug|crash(es|ed)?|leak(s|ed)?|overflow|null pointer|npe|deadlock|race"
+    r"|use.after.free|out.of.bounds|segfault|regression|incorrect(ly)?|wrong(ly)?|broken)\b"
+)
+_NO_FIX = re.compile(
+    r"(?i)\b(typos?|docs?|comments?|tests?|lint|style|format(ting)?|warnings?|build|ci|merge|revert"
+    r"|spelling|whitespace|compil(e|ation|er))\b"
+)
+_TOKEN = re.compile(r"\w+|[^\s\w]")
+_WORD = re.compile(r"[A-Za-z_]\w+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a task, and where it is from."""
+
+    code: str
+    language: str
+    repo: str
+    commit: str
+    path: str
+    symbol: str
+    licence: str
+    version: str = ""  # before or after `commit`
+
+    def origin(self) -> dict:
+        """Where it is from, as `origins.jsonl` has it."""
+        fields = ("language", "repo", "commit", "path", "symbol", "licence", "version")
+        return {name: getattr(self, name) for name in fields if getattr(self, name)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--repositories", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--languages", nargs="+", default=list(LANGUAGES))
+    arguments = parser.parse_args()
+    tasks = Tasks(arguments.out)
+    tokenizer = Tokenizer(open_checkpoint())
+    for shard in sorted(arguments.shards.glob("*+*.jsonl.zst")):
+        git_dir = arguments.repositories / shard.name.removesuffix(".jsonl.zst")
+        pairs = [
+            pair
+            for pair in read_pairs(shard)
+            if pair.language in arguments.languages and pair.tokens > LONG and pair.path
+        ]
+        if pairs and git_dir.is_dir():
+            mine(pairs, git_folder(git_dir), tokenizer, tasks)
+            print(f"{shard.name}: {dict(tasks.counts)}", file=sys.stderr)
+    tasks.write()
+    print(json.dumps({f"{task} {split}": n for (task, split), n in sorted(tasks.counts.items())}))
+
+
+def git_folder(folder: Path) -> Path:
+    """Where git keeps the objects: the folder itself, the one in it, or that of a checkout."""
+    if (folder / "HEAD").is_file():
+        return folder
+    inside = sorted(place.parent for place in folder.glob("*/HEAD"))
+    return inside[0] if inside else folder / ".git"
+
+
+def split_of(repo: str) -> str:
+    place = key(f"task {repo.lower()}") / 2**64
+    return "valid" if place < VALID else "test" if place < TEST else "train"
+
+
+class Tasks:
+    """The examples so far, and the functions that were seen."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._functions: dict[str, int] = {}  # code → its id among the clones
+        self._seen: set[tuple[str, bytes]] = set()
+        self._numbers: Counter[str] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def is_new(self, task: str, function: Function) -> bool:
+        """Whether a task has not had this text yet."""
+        place = (task, normalised_hash(function.code))
+        is_new = place not in self._seen
+        self._seen.add(place)
+        return is_new
+
+    def clone(self, first: Function, second: Function, label: int) -> None:
+        """Two functions that are one in two versions, or are not."""
+        ids = [self._clone_id(function) for function in (first, second)]
+        self._add("clone", split_of(first.repo), "\t".join([*map(str, ids), str(label)]))
+
+    def defect(self, function: Function, target: int) -> None:
+        """A function with a bug, or without it."""
+        number = self._next("defect", function)
+        record = {"idx": number, "func": function.code, "target": target}
+        record["language"] = function.language
+        self._add("defect", split_of(function.repo), json.dumps(record))
+
+    def documented(self, function: Function, question: str) -> None:
+        """One example of search, and one of summarize."""
+        split = split_of(function.repo)
+        number = self._next("search", function)
+        record = {"idx": number, "url": f"{function.repo}/{function.path}#{number}"}
+        record |= {"code": function.code, "language": function.language}
+        self._add("search", split, json.dumps(record | {"docstring_tokens": tokens(question)}))
+        first = tokens(_SENTENCE.split(question)[0])
+        self._next("summarize", function)
+        self._add("summarize", split, json.dumps(record | {"docstring_tokens": first}))
+
+    def _clone_id(self, function: Function) -> int:
+        if function.code not in self._functions:
+            number = self._next("clone", function)
+            self._functions[function.code] = number
+            record = {"idx": str(number), "func": function.code, "language": function.language}
+            self._lines["clone", "data"].append(json.dumps(record))
+        return self._functions[function.code]
+
+    def _next(self, task: str, function: Function) -> int:
+        number = self._numbers[task]
+        self._numbers[task] += 1
+        self._lines[task, "origins"].append(json.dumps({"idx": number, **function.origin()}))
+        return number
+
+    def _add(self, task: str, split: str, line: str) -> None:
+        self._lines[task, split].append(line)
+        self.counts[task, split] += 1
+
+    def write(self) -> None:
+        """Write all files."""
+        for (task, name), lines in self._lines.items():
+            folder = self._out / task
+            folder.mkdir(parents=True, exist_ok=True)
+            is_pairs = task == "clone" and name not in ("data", "origins")
+            path = folder / f"{name}.{'txt' if is_pairs else 'jsonl'}"
+            path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def mine(pairs: list[Pair], git_dir: Path, tokenizer: Tokenizer, tasks: Tasks) -> None:
+    """The examples of one repository."""
+    functions = [as_function(pair) for pair in pairs]
+    documented = [
+        (function, pair.query)
+        for function, pair in zip(functions, pairs, strict=True)
+        if pair.kind == "docstring" and tasks.is_new("search", function)
+    ]
+    for function, question in documented[:MOST_OF_ONE]:
+        tasks.documented(function, question)
+    changed = [place for place, pair in enumerate(pairs) if pair.kind == "commit"]
+    fixes = clones = 0
+    for old, new, subject in versions([pairs[i] for i in changed], git_dir, tokenizer):
+        if fixes < MOST_OF_ONE and is_fix(subject) and tasks.is_new("defect", new):
+            fixes += 1
+            tasks.defect(old, 1)
+            tasks.defect(new, 0)
+        if clones < MOST_OF_ONE and tasks.is_new("clone", new):
+            clones += 1
+            tasks.clone(old, new, 1)
+            other = most_similar(new, functions)
+            if other is not None:
+                tasks.clone(new, other, 0)
+
+
+def versions(
+    pairs: list[Pair], git_dir: Path, tokenizer: Tokenizer
+) -> Iterator[tuple[Function, Function, str]]:
+    """Each function before its commit and after it, where both are long and differ."""
+    places = [(pair.commit, pair.path, pair.symbol) for pair in pairs]
+    for place, subject, code in before(git_dir, places):
+        new = as_function(pairs[place], "after")
+        if " ".join(code.split()) == " ".join(new.code.split()):
+            continue
+        if len(tokenizer.tokenize([code])[0]) > LONG:
+            yield as_function(pairs[place], "before", code), new, subject
+
+
+def as_function(pair: Pair, version: str = "", code: str | None = None) -> Function:
+    place = (pair.repo, pair.commit, pair.path, pair.symbol, pair.licence)
+    return Function(pair.code if code is None else code, pair.language, *place, version)
+
+
+def is_fix(subject: str) -> bool:
+    """Whether a commit's subject says that it mends the code's behaviour."""
+    return _FIX.search(subject) is not None and _NO_FIX.search(subject) is None
+
+
+def most_similar(function: Function, others: list[Function]) -> Function | None:
+    """Another function of the repository and language that shares most of its words."""
+    own = set(_WORD.findall(function.code))
+    rest = [
+        other
+        for other in others
+        if other.symbol != function.symbol and other.language == function.language
+    ][:COMPARED]
+
+    def similarity(other: Function) -> float:
+        words = set(_WORD.findall(other.code))
+        return len(own & words) / len(own | words)
+
+    return max(rest, key=similarity, default=None)
+
+
+def tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text)
+
+
+if __name__ == "__main__":
+    main()
