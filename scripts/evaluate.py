@@ -134,7 +134,7 @@ def nearest_results(searcher: Searcher, query: str) -> tuple[SearchResult, ...]:
     """The chunks whose vectors are nearest, each a result."""
     (item,) = searcher.indexes
     hits = nearest(item, searcher.embed(item.checkpoint, query), Filters())
-    return tuple(SearchResult(hit.score, hit) for hit in hits[:TOP_K])
+    return tuple(SearchResult(hit, strongest=hit.score) for hit in hits[:TOP_K])
 
 
 def as_target(target: str | dict) -> tuple[str, int | None, int | None]:
