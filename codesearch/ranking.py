@@ -43,12 +43,13 @@ FOLDER_NAME = 0.1
 COHERENCE = 0.1
 COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
-# definition rather than a namesake or a part of it, whatever the signals say. Written in another
+# definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
+# type from a function (`Timeout`, `timeout`). Written in another
 # style (`parse_json` for `parseJson`) it is nearly as good. An identifier inside a longer query is
 # a hint.
 EXACT_SYMBOL = 3.0
 OTHER_STYLE = 2.5
-EXACT_CASE = 0.1
+EXACT_CASE = 0.8
 OWN_FILE = 1.0
 MENTIONED_SYMBOL = 0.25
 
@@ -233,8 +234,8 @@ def path_score(path: str, terms: QueryTerms) -> float:
 
 
 def coherence(next_scores: Sequence[float]) -> float:
-    """What the hits of a file after its strongest add to it, best first."""
-    return COHERENCE * sum(next_scores[:COHERENT_HITS])
+    """What the hits of a file after its strongest add to it; namesakes do not pile up."""
+    return COHERENCE * sum(min(1.0, score) for score in next_scores[:COHERENT_HITS])
 
 
 def _names(symbol: str, asked: str) -> bool:

@@ -13,7 +13,7 @@ from indexer.terms import stemmed
 from indexer.words import parts
 
 # Shorter words are one edit away from too many others.
-SHORTEST = 5
+SHORTEST = 4
 _LONGEST = 24  # and nobody means one word of many by a longer one
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -134,3 +134,4 @@ def test_a_symbol_in_a_file_of_its_name_comes_before_its_other_parts():
 def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
     assert 0 == coherence([]) < coherence([0.5]) < 0.5
     assert coherence([0.4, 0.3, 0.2]) == coherence([0.4, 0.3, 0.2, 0.1])
+    assert coherence([3.5, 3.5]) == coherence([1.0, 1.0])

@@ -38,7 +38,7 @@ def test_a_word_that_occurs_nowhere_is_corrected(typed, meant):
     [
         "parse configs",  # a plural occurs by its stem
         "batch",  # a word that the model knows, though "match" is near
-        "pars",  # too short
+        "prs",  # too short
         "kubernetes",  # nothing is near
         "sérver12 конфиг config2",
         "",
