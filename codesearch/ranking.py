@@ -45,12 +45,13 @@ COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
 # definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
 # type from a function (`Timeout`, `timeout`). Written in another
-# style (`parse_json` for `parseJson`) it is nearly as good. An identifier inside a longer query is
-# a hint.
+# style (`parse_json` for `parseJson`) it is nearly as good. A constructor has the name of its class,
+# which comes first. An identifier inside a longer query is a hint.
 EXACT_SYMBOL = 3.0
 OTHER_STYLE = 2.5
 EXACT_CASE = 0.8
 OWN_FILE = 1.0
+CONSTRUCTOR = 1.0
 MENTIONED_SYMBOL = 0.25
 
 _SECOND_HAND_PATH = re.compile(
@@ -213,7 +214,8 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
         own_file = plain_name(PurePosixPath(path).stem) == plain_name(name)
         exact_case = asked in (symbol, name)
         base = EXACT_SYMBOL if _names(symbol.lower(), asked.lower()) else OTHER_STYLE
-        return base + EXACT_CASE * exact_case + OWN_FILE * own_file
+        is_constructor = symbol.split(".")[-2:] == [name, name]
+        return base + EXACT_CASE * exact_case + OWN_FILE * own_file - CONSTRUCTOR * is_constructor
     if any(_names(plain_name(symbol), plain_name(mentioned)) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)

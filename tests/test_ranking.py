@@ -131,6 +131,13 @@ def test_a_symbol_in_a_file_of_its_name_comes_before_its_other_parts():
     assert own - part == pytest.approx(1)  # as much as vectors and words together can give
 
 
+def test_a_class_comes_before_its_constructors():
+    asked = read_terms("Serializer")
+    whole = symbol_score("json.Serializer", "src/Serializer.java", asked)
+    made = symbol_score("json.Serializer.Serializer", "src/Serializer.java", asked)
+    assert whole > made > symbol_score("reserialize", "src/Serializer.java", asked)
+
+
 def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
     assert 0 == coherence([]) < coherence([0.5]) < 0.5
     assert coherence([0.4, 0.3, 0.2]) == coherence([0.4, 0.3, 0.2, 0.1])
