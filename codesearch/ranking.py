@@ -44,9 +44,9 @@ COHERENCE = 0.1
 COHERENT_HITS = 3
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
 # definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
-# type from a function (`Timeout`, `timeout`). Written in another
-# style (`parse_json` for `parseJson`) it is nearly as good. A constructor has the name of its class,
-# which comes first. An identifier inside a longer query is a hint.
+# type from a function (`Timeout`, `timeout`). In another style (`parse_json` for `parseJson`) it
+# is nearly as good. A constructor has the name of its class, which comes first. An identifier
+# inside a longer query is a hint.
 EXACT_SYMBOL = 3.0
 OTHER_STYLE = 2.5
 EXACT_CASE = 0.8
