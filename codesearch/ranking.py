@@ -93,6 +93,8 @@ _CODE_SIGN = re.compile(
     r"[{};]|\w\(|\)\s*:|[^\s=]\s*=\s*[^\s=]|=>|->|:=|\w\[|^\s*[@#]\w", re.MULTILINE
 )
 _LEAST_CODE_SIGNS = 2
+# Pasted lines and messages are from where a name is used, not from where it is defined.
+_USES_NAMES = frozenset({"snippet", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def _declares(path: str) -> bool:
 
 def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     """What a chunk gains by its symbol: named by the query, or made of the query's words."""
-    if not symbol:
+    if not symbol or terms.kind in _USES_NAMES:
         return 0.0
     name = symbol.rsplit(".", 1)[-1]
     asked = terms.symbol

@@ -131,6 +131,12 @@ def test_a_symbol_in_a_file_of_its_name_comes_before_its_other_parts():
     assert own - part == pytest.approx(1)  # as much as vectors and words together can give
 
 
+def test_pasted_lines_ask_for_where_names_are_used():
+    pasted = read_terms("with open(path) as file:\n    return json.load(file)")
+    assert symbol_score("json.load", "a.py", pasted) == 0
+    assert symbol_score("json.load", "a.py", read_terms("what calls json.load")) > 0
+
+
 def test_a_class_comes_before_its_constructors():
     asked = read_terms("Serializer")
     whole = symbol_score("json.Serializer", "src/Serializer.java", asked)
