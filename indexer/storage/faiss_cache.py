@@ -22,8 +22,8 @@ from indexer.storage.vectors import VectorStore
 # Up to here all vectors are compared, which takes about 10 ms.
 FLAT_UP_TO = 50_000
 _SAMPLE_PER_LIST = 64
-_PROBED_SHARE = 32
-_LEAST_PROBES = 32
+_PROBED_SHARE = 4
+_LEAST_PROBES, _MOST_PROBES = 64, 512
 _CENTROIDS_IN_GRAPH = 8192  # from here on a graph finds the nearest centroids faster
 _AT_ONCE = 50_000
 
@@ -212,7 +212,7 @@ def wanted_lists(count: int) -> int:
 
 def probed_lists(lists: int) -> int:
     """In how many lists a search looks (docs/decisions.md: recall@10 against all of them)."""
-    return max(_LEAST_PROBES, lists // _PROBED_SHARE)
+    return max(_LEAST_PROBES, min(lists // _PROBED_SHARE, _MOST_PROBES))
 
 
 def _fits(lists: int, count: int) -> bool:
