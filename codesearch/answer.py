@@ -196,8 +196,8 @@ class Searcher:
 
     def _open_text(self, folder: RepoFolder, reader: Reader) -> TextIndex:
         """The text index; made anew in passing where the file is missing, damaged or behind."""
-        index = TextIndex.open(folder.text_index)
-        if index is not None and index.generation == reader.text_generation:
+        index = TextIndex.open_current(folder.text_index, reader.text_generation)
+        if index is not None:
             return index
         with storage_failures(self.home.folder), writing_if_free(folder) as is_held:
             return sync_text(folder.text_index, reader, is_held)

@@ -238,8 +238,7 @@ def _is_current(
             and reader.files(ref.id) == listing.files
             and (not listing.stamps or reader.stamps() == listing.stamps)
             and VectorIndex.open(folder.faiss, dimension) is not None
-            and (words := TextIndex.open(folder.text_index)) is not None
-            and words.generation == reader.text_generation
+            and TextIndex.open_current(folder.text_index, reader.text_generation) is not None
         )
 
 

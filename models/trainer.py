@@ -22,7 +22,7 @@ from models.checkpoint import Checkpoint, CheckpointError
 from models.contrastive import Loss, nearly_same, pair_loss
 from models.pair_batch import PairBatch
 from models.student import Student
-from models.training_state import State, load_state, save_state
+from models.training_state import State, load_state, moments, restore, save_state
 
 Schedule = Literal["linear", "cosine", "constant"]
 # Activations take about 0.1 MB a token; beyond `cache_above` of them gradients are cached.
@@ -195,16 +195,7 @@ class Trainer:
             path: where.
             facts: what the run is made of, as JSON; `resume` compares it.
         """
-        moments = [self._optimizer.state[p] for p in self._parameters.values()]
-        names = list(self._parameters)
-        first, second = (
-            {
-                name: moment[key]
-                for name, moment in zip(names, moments, strict=True)
-                if key in moment
-            }
-            for key in ("exp_avg", "exp_avg_sq")
-        )
+        first, second = moments(self._optimizer, self._parameters)
         weights = {name: p.detach() for name, p in self._parameters.items()}
         state = State(self.step, self._facts(facts), weights, self._average, first, second)
         save_state(path, state)
@@ -219,16 +210,9 @@ class Trainer:
         _check_same(path, state.facts, self._facts(facts))
         self.step = state.step
         try:
-            with torch.no_grad():
-                for name, parameter in self._parameters.items():
-                    parameter.copy_(state.weights[name])
-                    self._average[name].copy_(state.average[name])
-                    if state.step:
-                        self._optimizer.state[parameter] = {
-                            "step": torch.tensor(float(state.step), device=parameter.device),
-                            "exp_avg": state.first[name].to(parameter.device),
-                            "exp_avg_sq": state.second[name].to(parameter.device),
-                        }
+            restore(self._optimizer, self._parameters, state)
+            for name, average in self._average.items():
+                average.copy_(state.average[name])
         except (KeyError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(

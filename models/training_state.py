@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.checkpoint import CheckpointError
 
@@ -69,3 +71,33 @@ def load_state(path: Path) -> State:
         raise CheckpointError(
             f"{path} cannot be read: {reason}", "delete it; the run starts anew"
         ) from error
+
+
+def moments(
+    optimizer: torch.optim.AdamW, parameters: Mapping[str, nn.Parameter]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """AdamW's first and second moments by name; empty for what it has not moved yet."""
+    by_name = {name: optimizer.state[parameter] for name, parameter in parameters.items()}
+    first = {name: state["exp_avg"] for name, state in by_name.items() if state}
+    second = {name: state["exp_avg_sq"] for name, state in by_name.items() if state}
+    return first, second
+
+
+def restore(
+    optimizer: torch.optim.AdamW, parameters: Mapping[str, nn.Parameter], state: State
+) -> None:
+    """Put a state's weights and moments where they were.
+
+    Raises:
+        KeyError: it lacks a weight.
+        RuntimeError: one has another shape.
+    """
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state.weights[name])
+            if name in state.first:
+                optimizer.state[parameter] = {
+                    "step": torch.tensor(float(state.step), device=parameter.device),
+                    "exp_avg": state.first[name].to(parameter.device),
+                    "exp_avg_sq": state.second[name].to(parameter.device),
+                }

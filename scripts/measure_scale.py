@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from codesearch.ranking import POOL
-from indexer.storage.faiss_cache import VectorIndex, probed_lists, wanted_lists
+from indexer.storage.faiss_cache import VectorIndex, empty_index, probed_lists
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder
 from provenance import provenance, save
@@ -32,7 +32,6 @@ TOP_K = 10
 AT_ONCE = 100_000
 ADDED = 1_000
 NOISE = 0.03  # of each number; a vector's numbers are 0.05 in the mean
-SAMPLE_PER_LIST = 64
 
 
 def main() -> None:
@@ -116,9 +115,9 @@ def overlap(found: list[np.ndarray], exact: np.ndarray, depth: int) -> float:
 
 def built(real: np.ndarray, count: int) -> VectorIndex:
     """An index of so many vectors: the real ones, then noisy copies of them."""
-    lists = wanted_lists(count)
-    sample = np.concatenate(list(rows(real, min(count, lists * SAMPLE_PER_LIST))))
-    index = VectorIndex.in_lists(lists, sample) if lists else VectorIndex(real.shape[1])
+    index = empty_index(
+        count, real.shape[1], lambda wanted: np.concatenate(list(rows(real, min(count, wanted))))
+    )
     at = 0
     for some in rows(real, count):
         index.add(np.arange(at, at + len(some)), some)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from indexer.mining.pairs import functions
 from indexer.sources.git import GitFailed, ObjectReader, read_git
 from indexer.sources.skip import content_reason, decode
-from indexer.syntax.definitions import Definition, outline
+from indexer.syntax.definitions import Definition, all_functions
 from indexer.syntax.languages import language_of
 from indexer.syntax.tree import SyntaxTree, parse
 
@@ -213,7 +213,7 @@ def _most_changed(
     touched: list[tuple[int, Change]] = []
     for path, blob, _ in commit.files:
         tree = _parsed(objects, path, blob) if path in changed else None
-        for definition in [] if tree is None else _functions(tree):
+        for definition in [] if tree is None else all_functions(tree):
             lines = sum(_overlap(definition, first, last) for first, last in changed[path])
             if lines and tree is not None:
                 subject = subject_words(commit.subject)
@@ -233,15 +233,6 @@ def _parsed(objects: ObjectReader, path: str, blob: str) -> SyntaxTree | None:
     if content_reason(path, data) is not None:
         return None
     return parse(decode(data), language_of(path, data))
-
-
-def _functions(tree: SyntaxTree) -> Iterator[Definition]:
-    stack = list(outline(tree))
-    while stack:
-        definition = stack.pop()
-        stack.extend(definition.children)
-        if definition.kind == "function":
-            yield definition
 
 
 def _overlap(definition: Definition, first: int, last: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from indexer.mining.prose import Prose, prose_of, without_name
 from indexer.syntax.comments import Comment, documentation, file_header, without_lines
-from indexer.syntax.definitions import Definition, outline
+from indexer.syntax.definitions import Definition, all_functions, outline
 from indexer.syntax.digest import file_outline
 from indexer.syntax.lines import Lines
 from indexer.syntax.links import no_links, relate
@@ -99,12 +99,8 @@ class Unit:
 
 def functions(tree: SyntaxTree) -> Iterator[Unit]:
     """Every function of a file in source order, its documentation apart."""
-    stack = list(reversed(outline(tree)))
-    while stack:
-        definition = stack.pop()
-        stack.extend(reversed(definition.children))
-        if definition.kind == "function":
-            yield function_unit(tree, definition)
+    for definition in all_functions(tree):
+        yield function_unit(tree, definition)
 
 
 def function_unit(tree: SyntaxTree, definition: Definition) -> Unit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,9 @@ def sync(
     index = VectorIndex.open(path, dimension, to_change=True) or VectorIndex(dimension)
     target = np.fromiter(wanted, dtype=np.int64, count=len(wanted))
     if not _fits(index.lists, len(target)):
-        index = _made_for(target, dimension, wanted, store)
+        index = empty_index(
+            len(target), dimension, lambda count: _sample(target, wanted, store, count)
+        )
     present = index.ids
     gone, new = np.setdiff1d(present, target), np.setdiff1d(target, present)
     if len(gone):
@@ -222,16 +224,30 @@ def _fits(lists: int, count: int) -> bool:
     return count > FLAT_UP_TO / 2 and 1 / 4 <= lists / (4 * math.sqrt(count)) <= 4
 
 
-def _made_for(
-    ids: NDArray[np.int64], dimension: int, wanted: Mapping[int, bytes], store: VectorStore
+def empty_index(
+    count: int, dimension: int, sample: Callable[[int], NDArray[np.float32]]
 ) -> VectorIndex:
-    """An empty index for so many vectors; a part of them gives the centroids."""
-    lists = wanted_lists(len(ids))
-    if not lists:
-        return VectorIndex(dimension)
-    chosen = np.random.default_rng(0).permutation(ids)[: lists * _SAMPLE_PER_LIST]
+    """An empty index that suits so many vectors.
+
+    Args:
+        count: How many it is going to hold.
+        dimension: Length of a vector.
+        sample: So many of them (n, E), or fewer: they give the centroids. Not called for an
+            index without lists; too few of them make one.
+    """
+    lists = wanted_lists(count)
+    if lists:
+        vectors = sample(lists * _SAMPLE_PER_LIST)
+        if len(vectors) >= lists:
+            return VectorIndex.in_lists(lists, vectors)
+    return VectorIndex(dimension)
+
+
+def _sample(
+    ids: NDArray[np.int64], wanted: Mapping[int, bytes], store: VectorStore, count: int
+) -> NDArray[np.float32]:
+    """The vectors of a random part of the chunks; fewer where the store has lost some."""
+    chosen = np.random.default_rng(0).permutation(ids)[:count]
     vectors = store.get(wanted[i] for i in chosen.tolist())
-    if len(vectors) < lists:  # most vectors are lost: they will be made anew
-        return VectorIndex(dimension)
-    sample = np.stack([vectors[key] for key in sorted(vectors)]).astype(np.float32)
-    return VectorIndex.in_lists(lists, sample)
+    rows = [vectors[key] for key in sorted(vectors)]
+    return np.array(rows, dtype=np.float32)

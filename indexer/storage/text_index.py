@@ -85,6 +85,12 @@ class TextIndex:
         except (OSError, ValueError, IndexError):
             return None
 
+    @classmethod
+    def open_current(cls, path: Path, generation: int) -> TextIndex | None:
+        """Map the file; None also where it is of another generation of the database."""
+        opened = cls.open(path)
+        return opened if opened is not None and opened.generation == generation else None
+
     def save(self, path: Path) -> None:
         """Write the file in one step: a reader sees the old or the new one."""
         temporary = path.with_suffix(f".{os.getpid()}.tmp")

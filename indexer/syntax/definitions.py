@@ -6,6 +6,7 @@ function belongs to that function and is not visited.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +61,16 @@ def outline(tree: SyntaxTree) -> tuple[Definition, ...]:
     walk = _Walk(tree)
     walk.run()
     return _assembled(walk)
+
+
+def all_functions(tree: SyntaxTree) -> Iterator[Definition]:
+    """Every function of a file in source order, also those inside classes."""
+    stack = list(reversed(outline(tree)))
+    while stack:
+        definition = stack.pop()
+        stack.extend(reversed(definition.children))
+        if definition.kind == "function":
+            yield definition
 
 
 @dataclass(slots=True)

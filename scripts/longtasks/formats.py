@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SPLITS = ("train", "valid", "test")
 ANSWERS = 100  # of a search, in its predictions
 LANGUAGES = {"clone": "java", "defect": "c", "search": "python", "summarize": "python"}
 
@@ -78,22 +77,22 @@ def _clones(folder: Path, split: str, language: str) -> Iterator[Example]:
             if idx not in functions:
                 raise TaskDataError(f"{place}: {folder / 'data.jsonl'} has no function {idx!r}")
         (code, record), (other, _) = functions[first], functions[second]
-        spoken = str(record.get("language", language))
-        yield Example((first, second), (code, other), spoken, _label(label, place))
+        yield Example(
+            (first, second), (code, other), _spoken(record, language), _label(label, place)
+        )
 
 
 def _defects(folder: Path, split: str, language: str) -> Iterator[Example]:
     for place, record in _records(folder / f"{split}.jsonl"):
         key, code = str(_field(record, "idx", place)), str(_field(record, "func", place))
-        spoken = str(record.get("language", language))
-        yield Example((key,), (code,), spoken, _label(_field(record, "target", place), place))
+        label = _label(_field(record, "target", place), place)
+        yield Example((key,), (code,), _spoken(record, language), label)
 
 
 def _searches(folder: Path, split: str, language: str) -> Iterator[Example]:
     for place, record in _records(folder / f"{split}.jsonl"):
         key = (str(_field(record, "url", place)), str(_field(record, "idx", place)))
-        spoken = str(record.get("language", language))
-        yield Example(key, (_source(record, place),), spoken, text=_words(record, place))
+        yield _described(key, record, place, language)
 
 
 def _summaries(folder: Path, split: str, language: str) -> Iterator[Example]:
@@ -103,10 +102,7 @@ def _summaries(folder: Path, split: str, language: str) -> Iterator[Example]:
     number = 0
     for path in paths:
         for place, record in _records(path):
-            spoken = str(record.get("language", language))
-            yield Example(
-                (str(number),), (_source(record, place),), spoken, text=_words(record, place)
-            )
+            yield _described((str(number),), record, place, language)
             number += 1
 
 
@@ -181,6 +177,16 @@ def _label(value: object, place: str) -> int:
     if str(value) not in ("0", "1"):
         raise TaskDataError(f"{place}: the label must be 0 or 1, got {value!r}")
     return int(str(value))
+
+
+def _spoken(record: dict[str, Any], language: str) -> str:
+    return str(record.get("language", language))
+
+
+def _described(key: tuple[str, ...], record: dict[str, Any], place: str, language: str) -> Example:
+    """A function, and what is said of it."""
+    code, text = _source(record, place), _words(record, place)
+    return Example(key, (code,), _spoken(record, language), text=text)
 
 
 def _source(record: dict[str, Any], place: str) -> str:

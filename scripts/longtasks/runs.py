@@ -23,9 +23,8 @@ from models.encoder import choose_device, fast_dtype
 from models.metrics import mrr
 from models.student import Student
 from models.tokenizer import Tokenizer
-from models.training_state import State, load_state, save_state
-
-CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
+from models.trainer import Settings, sizes_of
+from models.training_state import State, load_state, moments, restore, save_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class TaskRun:
         self._checkpoint = replace(checkpoint, sasa=settings)
         at = choose_device(device)
         self.reader = Reader(self._checkpoint)
-        student = Student(self._checkpoint, at, fast_dtype(at), CHUNK_TOKENS[at.type])
+        student = Student(self._checkpoint, at, fast_dtype(at), sizes_of(at.type)["chunk_tokens"])
         self.model = _model(plan.task, student, self._checkpoint)
         self.step = 0
         self._facts = asdict(plan) | {"model": checkpoint.fingerprint}
@@ -93,13 +92,14 @@ class TaskRun:
         plan = self.plan
         per_epoch = max(1, len(examples) // plan.batch)
         steps = plan.epochs * per_epoch
+        rate = Settings(steps, plan.learning_rate, warmup=plan.warmup).rate
         while self.step < steps:
             epoch, place = divmod(self.step, per_epoch)
             order = np.random.default_rng((plan.seed, epoch)).permutation(len(examples))
             chosen = order[place * plan.batch : (place + 1) * plan.batch]
             started = time.perf_counter()
             for group in self._optimizer.param_groups:
-                group["lr"] = self._rate(steps)
+                group["lr"] = rate(self.step)
             loss = self.loss([examples[i] for i in chosen])
             loss.backward()
             nn.utils.clip_grad_norm_(self._parameters.values(), 1.0)
@@ -172,17 +172,9 @@ class TaskRun:
             for code in example.codes
         ]
 
-    def _rate(self, steps: int) -> float:
-        warmup = max(1, round(self.plan.warmup * steps))
-        if self.step < warmup:
-            return self.plan.learning_rate * (self.step + 1) / warmup
-        return self.plan.learning_rate * (steps - self.step) / max(1, steps - warmup)
-
     def _save(self) -> None:
         weights = {name: p.detach() for name, p in self._parameters.items()}
-        moments = {name: self._optimizer.state[p] for name, p in self._parameters.items()}
-        first = {name: m["exp_avg"] for name, m in moments.items() if m}
-        second = {name: m["exp_avg_sq"] for name, m in moments.items() if m}
+        first, second = moments(self._optimizer, self._parameters)
         save_state(self._state, State(self.step, self._facts, weights, {}, first, second))
 
     def _resume(self) -> None:
@@ -190,15 +182,7 @@ class TaskRun:
         if state.facts != self._facts:
             raise CheckpointError(f"{self._state} is of another run", "choose another --out")
         self.step = state.step
-        with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(state.weights[name])
-                if name in state.first:
-                    self._optimizer.state[parameter] = {
-                        "step": torch.tensor(float(state.step)),
-                        "exp_avg": state.first[name].to(parameter.device),
-                        "exp_avg_sq": state.second[name].to(parameter.device),
-                    }
+        restore(self._optimizer, self._parameters, state)
 
 
 def _model(
