@@ -10,7 +10,10 @@ BENCHMARKS ?= data/bench
 CHECKOUTS ?= data/repo-search
 DEVICE ?= cpu
 
-.PHONY: install search test lint format types bench measure eval clean
+# What `paper` trains and tests on: what `scripts/mine_tasks.py` wrote.
+TASKS ?= data/tasks
+
+.PHONY: install search test lint format types bench measure eval paper clean
 
 install: $(VENV)/installed
 
@@ -52,6 +55,11 @@ measure: install
 eval: install
 	$(BIN)/python scripts/evaluate.py repo-search $(BENCHMARKS)/repo-search --checkouts $(CHECKOUTS)
 	$(BIN)/python scripts/evaluate.py cosqa $(BENCHMARKS)/cosqa
+
+# Four long-code tasks, every system with three seeds; goes on where it was interrupted.
+paper: install
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python scripts/paper.py $(TASKS)
 
 clean:
 	rm -rf $(VENV) .index build *.egg-info

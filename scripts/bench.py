@@ -4,11 +4,11 @@
     python scripts/bench.py plot [RESULT …]
 
 Sections: `attention` (the operation alone), `encoding` (the whole model), `memory` (in processes
-of their own), `library` (real texts, against sentence-transformers), `indexing` and `query` (the
-program as a user runs it); `all` runs them one after the other. What is compared takes turns in
-one run. Each section writes `results/bench-<section>-<commit>.json`; `docs/bench.png` is drawn
-from those of `encoding` and `memory`. Tables go to stderr, the last line printed is JSON. Needs
-Linux and the extra `bench`.
+of their own), `settings` (other sizes of SASA's blocks), `library` (real texts, against
+sentence-transformers), `indexing` and `query` (the program as a user runs it); `all` runs them one
+after the other. What is compared takes turns in one run. Each section writes
+`results/bench-<section>-<commit>.json`; `docs/bench.png` is drawn from those of `encoding` and
+`memory`. Tables go to stderr, the last line printed is JSON. Needs Linux and the extra `bench`.
 """
 
 import argparse
@@ -34,7 +34,8 @@ SECTIONS = {
     "attention": ("benchmarks.attention.measure", 0.15, 0.3),
     "encoding": ("benchmarks.encoding.measure", 0.5, 0.5),
     "memory": ("benchmarks.memory.measure", 0.0, 4.0),
-    "library": ("benchmarks.library.measure", 0.35, 2.0),
+    "settings": ("benchmarks.settings.measure", 0.15, 0.3),
+    "library": ("benchmarks.library.measure", 0.2, 2.0),
     "indexing": ("benchmarks.program.measure_indexing", 0.0, 2.5),
     "query": ("benchmarks.program.measure_query", 0.0, 0.5),
 }

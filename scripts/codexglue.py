@@ -11,13 +11,13 @@ that was interrupted goes on. The last line printed is JSON.
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
 from longtasks.formats import LANGUAGES, TaskDataError
 from longtasks.inputs import SYSTEMS
 from longtasks.runs import Plan, run
+from longtasks.tables import summary
 from models.checkpoint import DEFAULT_MODEL, CheckpointError, open_checkpoint
 
 
@@ -36,6 +36,7 @@ def main() -> None:
                     arguments.batch,
                     arguments.learning_rate,
                     max_tokens=arguments.max_tokens,
+                    full_up_to=arguments.full_up_to,
                 )
                 out = arguments.out / f"{arguments.task}-{system}-{seed}"
                 where = (arguments.data, out, arguments.device, arguments.language)
@@ -48,21 +49,9 @@ def main() -> None:
         sys.exit(f"error: {error} (see scripts/codexglue.py --help)")
     except CheckpointError as error:
         sys.exit(f"error: {error} ({error.hint})")
-    print(json.dumps({"task": arguments.task, "scores": summary(results)}))
-
-
-def summary(results: dict[str, list[dict]]) -> dict:
-    """Mean and spread over the seeds of each score of each system."""
-    return {
-        system: {
-            name: {
-                "mean": round(statistics.mean(found[name] for found in some), 4),
-                "spread": round(statistics.pstdev(found[name] for found in some), 4),
-            }
-            for name in some[0]
-        }
-        for system, some in results.items()
-    }
+    print(
+        json.dumps({"task": arguments.task, "scores": {k: summary(v) for k, v in results.items()}})
+    )
 
 
 def read_arguments() -> argparse.Namespace:
@@ -73,6 +62,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--pattern", nargs="+", choices=SYSTEMS, default=["sasa"])
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--max-tokens", type=int, default=4096)
+    parser.add_argument("--full-up-to", type=int, help="tokens; longer code is read sparsely")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.systems import with_settings
 from indexer.mining.inside import asked_inside
 from indexer.mining.shards import Pair, read_pairs
 from indexer.storage.vectors import VectorStore
@@ -209,14 +210,6 @@ class Bench:
             self.store.put([new[place][0] for place in group], vectors)
         found = self.store.get(keys)
         return np.stack([found[key] for key in keys]).astype(np.float32)
-
-
-def with_settings(config: SasaConfig, system: str) -> SasaConfig:
-    """The settings of `pattern` or `pattern:name=value,…`."""
-    pattern, _, changes = system.partition(":")
-    values = dict(change.split("=") for change in changes.split(",") if change)
-    numbers = {name: float(v) if "." in v else int(v) for name, v in values.items()}
-    return replace(config, pattern=pattern, **numbers)
 
 
 def cut(tokens: Tokens, start: int) -> np.ndarray:

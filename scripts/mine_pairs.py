@@ -30,6 +30,7 @@ from indexer.sources.repository import Repository, find_repository, resolve_ref
 from indexer.syntax.tree import parse
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
+from provenance import write_below
 
 TABLE_MARK = "<!-- written by scripts/mine_pairs.py --report -->"
 
@@ -46,7 +47,7 @@ def main() -> None:
     if arguments.held_out:
         write_pool(shards)
     if arguments.report:
-        write_report(arguments.report, markdown(shards.descriptions()))
+        write_below(arguments.report, TABLE_MARK, markdown(shards.descriptions()))
     print(json.dumps(total))
 
 
@@ -169,13 +170,6 @@ def write_pool(shards: Shards) -> None:
     names = [item["repo"] for item in shards.descriptions() if not item.get("refused")]
     pairs = (pair for name in names for pair in read_pairs(shards.path(name)))
     write_pairs(shards.folder / "pool.jsonl.zst", with_unique_questions(pairs))
-
-
-def write_report(path: Path, table: str) -> None:
-    """Puts the table below the mark of a document, whose text above it stays."""
-    text = path.read_text("utf-8") if path.exists() else ""
-    above = text.partition(TABLE_MARK)[0].rstrip()
-    path.write_text(f"{above}\n\n{TABLE_MARK}\n\n{table}".lstrip(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ SHARDS are those of `mine_pairs.py`, DIR holds the repositories' git folders und
 names (`owner+name`). Only functions above 512 tokens of the default tokenizer take part.
 Repositories are split between train, valid and test by a hash of their names.
 
-    clone      a function before and after a commit (1); it and the most similar other function of
-               its repository (0)
+    clone      a function before and after a commit, or two of one name in two places (1); a
+               function and the most similar one of another name (0); names are hidden
     defect     a function before (1) and after (0) a commit whose subject says that it fixes a bug
     search     documentation -> function without it
     summarize  the same, the first sentence
@@ -23,12 +23,16 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, islice
 from pathlib import Path
 
 from indexer.mining.commits import before
 from indexer.mining.dedupe import normalised_hash
+from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair, read_pairs
 from indexer.training.records import key
+from indexer.words import parts
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
 
@@ -36,6 +40,8 @@ LONG = 512
 LANGUAGES = ("c", "cpp", "java", "python", "go", "csharp")
 VALID, TEST = 0.1, 0.3  # shares of the repositories, by hash: below the first, below the second
 MOST_OF_ONE = 150  # examples of one repository and task
+MOST_OF_NAME = 3  # functions of one name
+ALIKE = (0.3, 0.85)  # share of words that two functions of one name have in common
 COMPARED = 200  # functions among which the most similar one is looked for
 _FIX = re.compile(
     r"(?i)\b(fix(e[sd]|ing)?|bug|crash(es|ed)?|leak(s|ed)?|overflow|null pointer|npe|deadlock|race"
@@ -62,6 +68,16 @@ class Function:
     symbol: str
     licence: str
     version: str = ""  # before or after `commit`
+
+    @property
+    def name(self) -> str:
+        """Its own name, without what encloses it."""
+        return self.symbol.rpartition(".")[2]
+
+    @cached_property
+    def words(self) -> set[str]:
+        """The words of its code, its name left out."""
+        return set(_WORD.findall(self.code)) - {self.name}
 
     def origin(self) -> dict:
         """Where it is from, as `origins.jsonl` has it."""
@@ -150,7 +166,9 @@ class Tasks:
         if function.code not in self._functions:
             number = self._next("clone", function)
             self._functions[function.code] = number
-            record = {"idx": str(number), "func": function.code, "language": function.language}
+            pattern = rf"(?<!\w){re.escape(function.name)}(?!\w)"
+            code = re.sub(pattern, MASK, function.code) if function.name else function.code
+            record = {"idx": str(number), "func": code, "language": function.language}
             self._lines["clone", "data"].append(json.dumps(record))
         return self._functions[function.code]
 
@@ -193,10 +211,32 @@ def mine(pairs: list[Pair], git_dir: Path, tokenizer: Tokenizer, tasks: Tasks) -
             tasks.defect(new, 0)
         if clones < MOST_OF_ONE and tasks.is_new("clone", new):
             clones += 1
-            tasks.clone(old, new, 1)
-            other = most_similar(new, functions)
-            if other is not None:
-                tasks.clone(new, other, 0)
+            add_clones(old, new, functions, tasks)
+    for one, other in islice(reimplemented(functions), MOST_OF_ONE):
+        if tasks.is_new("clone", one):
+            add_clones(one, other, functions, tasks)
+
+
+def add_clones(one: Function, other: Function, functions: list[Function], tasks: Tasks) -> None:
+    """A pair that is one function twice, and a pair that only looks like it."""
+    tasks.clone(one, other, 1)
+    similar = most_similar(other, functions)
+    if similar is not None:
+        tasks.clone(other, similar, 0)
+
+
+def reimplemented(functions: list[Function]) -> Iterator[tuple[Function, Function]]:
+    """Two functions of one telling name in two places that share words without being copies."""
+    by_name: dict[tuple[str, str], dict[str, Function]] = {}
+    for function in functions:
+        if len(parts(function.name)) > 1:
+            same = by_name.setdefault((function.language, function.name), {})
+            same.setdefault(f"{function.path} {function.symbol}", function)
+    for same in by_name.values():
+        few = list(same.values())[:MOST_OF_NAME]
+        for one, other in combinations(few, 2):
+            if ALIKE[0] <= shared(one.words, other.words) <= ALIKE[1]:
+                yield one, other
 
 
 def versions(
@@ -224,18 +264,17 @@ def is_fix(subject: str) -> bool:
 
 def most_similar(function: Function, others: list[Function]) -> Function | None:
     """Another function of the repository and language that shares most of its words."""
-    own = set(_WORD.findall(function.code))
     rest = [
         other
         for other in others
-        if other.symbol != function.symbol and other.language == function.language
+        if other.name != function.name and other.language == function.language
     ][:COMPARED]
+    return max(rest, key=lambda other: shared(function.words, other.words), default=None)
 
-    def similarity(other: Function) -> float:
-        words = set(_WORD.findall(other.code))
-        return len(own & words) / len(own | words)
 
-    return max(rest, key=similarity, default=None)
+def shared(one: set[str], other: set[str]) -> float:
+    """The share of two sets of words that both have."""
+    return len(one & other) / max(1, len(one | other))
 
 
 def tokens(text: str) -> list[str]:

@@ -42,6 +42,13 @@ def save(report: dict) -> Path:
     return path
 
 
+def write_below(path: Path, mark: str, text: str) -> None:
+    """Replace what a page has below a mark; what people wrote above it stays."""
+    page = path.read_text("utf-8") if path.exists() else ""
+    above = page.partition(mark)[0].rstrip()
+    path.write_text(f"{above}\n\n{mark}\n\n{text}".lstrip(), "utf-8")
+
+
 def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False

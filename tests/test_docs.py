@@ -25,6 +25,7 @@ FOLDERS = (
     "models",
     "scripts",
     "scripts/benchmarks",
+    "scripts/longtasks",
 )
 
 

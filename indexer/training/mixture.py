@@ -18,8 +18,8 @@ from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records
 from models.pair_batch import PairBatch
 
-KIND_WEIGHTS = {"docstring": 0.25, "documented": 0.1, "written": 0.3, "inside": 0.1}
-KIND_WEIGHTS |= {"name": 0.07, "commit": 0.05, "section": 0.03, "file": 0.1}
+KIND_WEIGHTS = {"docstring": 0.28, "documented": 0.1, "written": 0.25, "inside": 0.12}
+KIND_WEIGHTS |= {"name": 0.06, "commit": 0.06, "section": 0.03, "file": 0.1}
 LONG = 512  # tokens
 
 
@@ -39,8 +39,8 @@ class Mixture:
     pairs: int = 96
     seed: int = 0
     long_share: float = 0.15
-    one_language: float = 0.35
-    one_repo: float = 0.25
+    one_language: float = 0.3
+    one_repo: float = 0.45
     variant_weights: tuple[float, ...] = field(default=(0.35, 0.25, 0.25, 0.15))
 
     def __post_init__(self) -> None:

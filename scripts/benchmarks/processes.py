@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
-
-import psutil
 
 R = TypeVar("R")
 FRESH = get_context("spawn")
@@ -43,25 +42,21 @@ def in_process(
 
 
 def run_tree(command: list[str], folder: Path) -> dict[str, float]:
-    """Wall seconds of a command, and the most memory that it and its children held at once."""
+    """Wall seconds of a command, and the most memory that it and its children held at once.
+
+    Memory is resident memory: shared pages count in each process.
+    """
+    import psutil  # of the extra `bench`
+
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     watched, peak = psutil.Process(process.pid), 0
     while process.poll() is None:
-        peak = max(peak, _resident(watched))
+        with suppress(psutil.NoSuchProcess):  # a child ended meanwhile
+            tree = [watched, *watched.children(recursive=True)]
+            peak = max(peak, sum(one.memory_info().rss for one in tree))
         time.sleep(SAMPLE_SECONDS)
     seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed")
     return {"seconds": round(seconds, 2), "peak_mb": round(peak / 1e6)}
-
-
-def _resident(process: psutil.Process) -> int:
-    """Resident memory of a process and its descendants; shared pages count in each."""
-    total = 0
-    try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass  # it ended meanwhile
-    return total

@@ -89,6 +89,14 @@ def fits(name: str, heads: int, length: int, batch: int, device: torch.device) -
     return name != "eager" or needed < total_memory(device) / 4
 
 
+def with_settings(config: SasaConfig, system: str) -> SasaConfig:
+    """The settings of `pattern` or `pattern:name=value,…`."""
+    pattern, _, changes = system.partition(":")
+    values = dict(change.split("=") for change in changes.split(",") if change)
+    numbers = {name: float(v) if "." in v else int(v) for name, v in values.items()}
+    return replace(config, pattern=pattern, **numbers)
+
+
 def long_checkpoint(folder: Path, max_tokens: int) -> Checkpoint:
     """A copy of the default model for inputs of up to `max_tokens`."""
     shutil.copytree(open_checkpoint().folder, folder)

@@ -12,6 +12,7 @@ def print_section(console: Console, section: str, report: dict) -> None:
         "attention": lambda: _speeds(report["shapes"], "milliseconds of one call (× sdpa)", True),
         "encoding": lambda: _speeds(report["models"], "tokens/s (× full)", False),
         "memory": lambda: _memory(report),
+        "settings": lambda: _speeds(report["models"], "tokens/s (× the default)", False),
         "library": lambda: _library(report),
     }
     for table in tables.get(section, lambda: [_facts(section, report)])():

@@ -22,11 +22,17 @@ TRUNCATED = "truncate-512"
 SYSTEMS = (TRUNCATED, *(name for name in PATTERNS if name != "full"), "full")
 
 
-def settings_of(checkpoint: Checkpoint, system: str, max_tokens: int) -> SasaConfig:
-    """How a system reads: a pattern at full length, or full attention on the first 512 tokens."""
+def settings_of(
+    checkpoint: Checkpoint, system: str, max_tokens: int, full_up_to: int | None = None
+) -> SasaConfig:
+    """How a system reads: a pattern at full length, or full attention on the first 512 tokens.
+
+    `full_up_to` None: sparse beyond as many tokens as the checkpoint has it.
+    """
     if system == TRUNCATED:
         return replace(checkpoint.sasa, pattern="full", max_tokens=LONG)
-    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens)
+    full = checkpoint.sasa.full_up_to if full_up_to is None else full_up_to
+    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens, full_up_to=full)
 
 
 class Reader:

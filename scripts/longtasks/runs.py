@@ -26,6 +26,8 @@ from models.tokenizer import Tokenizer
 from models.trainer import Settings, sizes_of
 from models.training_state import State, load_state, moments, restore, save_state
 
+STATE, RESULT = "state.safetensors", "result.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -40,6 +42,7 @@ class Plan:
         learning_rate: At the end of the warm-up; it falls to 0.
         warmup: The share of the steps over which it rises.
         max_tokens: What is read of a function.
+        full_up_to: Longer ones are read sparsely; None: as the checkpoint has it.
     """
 
     task: str
@@ -50,6 +53,7 @@ class Plan:
     learning_rate: float = 5e-5
     warmup: float = 0.1
     max_tokens: int = 4096
+    full_up_to: int | None = None
 
 
 class TaskRun:
@@ -71,7 +75,7 @@ class TaskRun:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(plan.seed)
         self.plan, self.folder, self._tell = plan, folder, tell
-        settings = settings_of(checkpoint, plan.system, plan.max_tokens)
+        settings = settings_of(checkpoint, plan.system, plan.max_tokens, plan.full_up_to)
         self._checkpoint = replace(checkpoint, sasa=settings)
         at = choose_device(device)
         self.reader = Reader(self._checkpoint)
@@ -83,7 +87,7 @@ class TaskRun:
         heads = dict(self.model.named_parameters())
         self._parameters: dict[str, nn.Parameter] = student.parameters() | heads
         self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=plan.learning_rate)
-        self._state = folder / "state.safetensors"
+        self._state = folder / STATE
         if self._state.exists():
             self._resume()
 
@@ -213,26 +217,51 @@ def run(
         out: The run's folder.
         device: auto, cpu or cuda.
         language: Of the functions, where the files do not say.
-        limits: The most examples of a split; none: all.
+        limits: The most examples of a split, chosen at random; none: all.
+
+    Returns:
+        The plan, the model, how many examples there were, and the scores; of a run that has
+        ended, what it left in `out`.
 
     Raises:
         TaskDataError: the files cannot be used.
         CheckpointError: the model cannot, or `out` has another run.
     """
+    about = asdict(plan) | {
+        "model": checkpoint.name,
+        "fingerprint": checkpoint.fingerprint,
+        "limits": limits or {},
+    }
+    done = finished(out)
+    if done and about.items() <= done.items():
+        return done
     going = TaskRun(plan, checkpoint, out, device, lambda line: print(line, file=sys.stderr))
     found = {}
     for split in ("train", "test"):
         every = formats.read_examples(plan.task, data, split, language)
-        long = long_ones(every, going.reader)
-        found[split] = long[: (limits or {}).get(split)]
+        found[split] = _some(long_ones(every, going.reader), (limits or {}).get(split))
         if not found[split]:
             raise formats.TaskDataError(f"{data}: no example of {split!r} is long")
     going.train(found["train"])
-    result = asdict(plan) | {
-        "model": checkpoint.name,
-        "fingerprint": checkpoint.fingerprint,
+    result = about | {
         "examples": {split: len(examples) for split, examples in found.items()},
         "scores": {k: round(v, 4) for k, v in going.evaluate(found["test"]).items()},
     }
-    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    (out / RESULT).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return result
+
+
+def finished(out: Path) -> dict[str, Any]:
+    """The result of the run in a folder; empty where there is none yet."""
+    try:
+        return dict(json.loads((out / RESULT).read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+def _some(examples: list[Example], limit: int | None) -> list[Example]:
+    """So many of the examples at most, the same at each call, in their order."""
+    if limit is None or limit >= len(examples):
+        return examples
+    chosen = np.random.default_rng(0).permutation(len(examples))[:limit]
+    return [examples[place] for place in sorted(chosen.tolist())]

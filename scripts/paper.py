@@ -1,0 +1,142 @@
+"""SASA and its rivals on the four long-code tasks mined here: the grid, its tables and figures.
+
+    python scripts/paper.py TASKS [--minutes 60] [--seeds 0 1 2] [--device cuda]
+
+TASKS is what `mine_tasks.py` wrote. Every system is trained and scored on every task with every
+seed, a seed after the other; what is finished is kept in --out, so a run that ends (`--minutes`)
+is gone on with by the same command. Then a training step's memory and time are measured, and
+`results/paper-<commit>.json`, `docs/paper.md` and `docs/paper.png` are written from all that is
+there. The last line printed is JSON: the scores by task and system.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from longtasks import figures, footprint, tables
+from longtasks.formats import LANGUAGES, TaskDataError
+from longtasks.inputs import SYSTEMS
+from longtasks.runs import STATE, Plan, finished, run
+from models.checkpoint import DEFAULT_MODEL, CheckpointError, open_checkpoint
+from provenance import ROOT, provenance, save, write_below
+
+PAGE, FIGURE = ROOT / "docs" / "paper.md", ROOT / "docs" / "paper.png"
+MARK = "<!-- written by scripts/paper.py -->"
+GRID = tuple(name for name in SYSTEMS if name not in ("window", "full"))
+
+
+def main() -> None:
+    arguments = read_arguments()
+    until = time.monotonic() + 60 * (arguments.minutes or float("inf"))
+    try:
+        for plan in plans(arguments):
+            if time.monotonic() > until:
+                break
+            cell(plan, arguments)
+    except TaskDataError as error:
+        sys.exit(f"error: {error} (make the tasks with scripts/mine_tasks.py)")
+    except ValueError as error:  # a setting out of range
+        sys.exit(f"error: {error} (see scripts/paper.py --help)")
+    except CheckpointError as error:
+        sys.exit(f"error: {error} ({error.hint})")
+    report = gathered(arguments)
+    if not arguments.no_save:
+        save(report)
+        publish(report)
+    print(json.dumps({"task scores": report["scores"]}))
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("data/paper"))
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--only", nargs="+", choices=list(LANGUAGES), default=list(LANGUAGES))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(GRID))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, help="begin no run after so many")
+    parser.add_argument("--train-examples", type=int, default=2000, help="of a task, at most")
+    parser.add_argument("--test-examples", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--learning-rate", "--lr", type=float, default=5e-5)
+    parser.add_argument("--max-tokens", type=int, default=4096)
+    parser.add_argument("--full-up-to", type=int, default=0, help="longer code is read sparsely")
+    parser.add_argument("--memory-gb", type=float, default=8.0, help="that a step may take")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--no-save", action="store_true")
+    return parser.parse_args()
+
+
+def plans(arguments: argparse.Namespace) -> Iterator[Plan]:
+    """The runs of the grid in their order: all tasks and systems with a seed, then the next."""
+    for seed, task, system in product(arguments.seeds, arguments.only, arguments.systems):
+        yield Plan(
+            task,
+            system,
+            seed,
+            arguments.epochs,
+            arguments.batch,
+            arguments.learning_rate,
+            max_tokens=arguments.max_tokens,
+            full_up_to=arguments.full_up_to,
+        )
+
+
+def folder_of(plan: Plan, arguments: argparse.Namespace) -> Path:
+    """Where a run of the grid is kept."""
+    return Path(arguments.out / f"{plan.task}-{plan.system}-{plan.seed}")
+
+
+def cell(plan: Plan, arguments: argparse.Namespace) -> None:
+    """One run; its weights are not kept when it is done."""
+    out = folder_of(plan, arguments)
+    limits = {"train": arguments.train_examples, "test": arguments.test_examples}
+    checkpoint = open_checkpoint(arguments.model)
+    found = run(plan, checkpoint, arguments.tasks / plan.task, out, arguments.device, None, limits)
+    (out / STATE).unlink(missing_ok=True)
+    print(f"{out.name}: {found['scores']}", file=sys.stderr, flush=True)
+
+
+def gathered(arguments: argparse.Namespace) -> dict:
+    """What is finished, and a step's footprint."""
+    runs = [found for plan in plans(arguments) if (found := finished(folder_of(plan, arguments)))]
+    by_cell: dict[tuple[str, str], list[dict]] = {}
+    for one in runs:
+        by_cell.setdefault((one["task"], one["system"]), []).append(one["scores"])
+    scores: dict[str, dict] = {}
+    for (task, system), some in by_cell.items():
+        scores.setdefault(task, {})[system] = tables.summary(some)
+    limits = footprint.Limits(arguments.model, arguments.device, arguments.memory_gb)
+    report = provenance("paper", f"python scripts/paper.py {' '.join(sys.argv[1:])}")
+    return report | {"scores": scores, "runs": runs, "footprint": footprint.measure(limits)}
+
+
+def publish(report: dict) -> None:
+    """The page and its figure."""
+    runs, found = report["runs"], report["footprint"]
+    parts = [
+        "## Systems on tasks",
+        tables.scores(runs, tables.RIVALS),
+        "## What SASA's parts give",
+        tables.scores(runs, tables.ABLATION),
+        "## Examples",
+        tables.examples(runs),
+        "## A training step",
+        f"Peak memory in GB, inputs of {found['length']:,} tokens, {found['memory_gb']:g} GB at "
+        "most:",
+        tables.memory(found),
+        "Seconds, one input:",
+        tables.seconds(found),
+        f"![memory and time]({FIGURE.name})",
+    ]
+    write_below(PAGE, MARK, "\n\n".join(parts) + "\n")
+    figures.draw(found, FIGURE)
+
+
+if __name__ == "__main__":
+    main()
