@@ -7,7 +7,6 @@ while saving keeps its last state.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.checkpoint import CheckpointError
+from models.replacing import replacing
 
 _PARTS = ("weights", "average", "first", "second")
 
@@ -42,12 +42,9 @@ def save_state(path: Path, state: State) -> None:
         for part in _PARTS
         for name, tensor in getattr(state, part).items()
     }
-    beside = path.with_name(f"{path.name}.writing")
     facts = {"step": str(state.step), "facts": json.dumps(state.facts)}
-    save_file(tensors, beside, metadata=facts)
-    with open(beside, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    with replacing(path, durable=True) as beside:
+        save_file(tensors, beside, metadata=facts)
 
 
 def load_state(path: Path) -> State:

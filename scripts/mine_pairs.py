@@ -25,10 +25,11 @@ from indexer.mining.dedupe import Excluded, never_train_names
 from indexer.mining.pairs import functions
 from indexer.mining.report import describe, markdown, summary
 from indexer.mining.repository import Miner, Origin, Settings, with_unique_questions
-from indexer.mining.shards import Shards, atomic, read_pairs, write_pairs
+from indexer.mining.shards import Shards, read_pairs, write_pairs
 from indexer.sources.repository import Repository, find_repository, resolve_ref
 from indexer.syntax.tree import parse
 from models.checkpoint import open_checkpoint
+from models.replacing import replacing
 from models.tokenizer import Tokenizer
 from provenance import write_below
 
@@ -42,8 +43,8 @@ def main() -> None:
     if repositories:
         mine_all(repositories, shards, arguments)
     total = summary(shards.descriptions())
-    with atomic(arguments.out / "summary.json") as file:
-        file.write(json.dumps(total, indent=1).encode() + b"\n")
+    with replacing(arguments.out / "summary.json") as beside:
+        beside.write_text(json.dumps(total, indent=1) + "\n", "utf-8")
     if arguments.held_out:
         write_pool(shards)
     if arguments.report:

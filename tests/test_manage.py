@@ -88,6 +88,15 @@ def test_clean_removes_what_is_dead(own, tmp_path):
     assert own.run("clean").err == "removed 0 unused vectors\n"
 
 
+@pytest.mark.parametrize("command", ["clean", "index"])
+def test_what_a_killed_writer_left_is_removed(own, command):
+    folder = IndexHome(own.home).repo(find_repository(own.root)[0].root).folder
+    left = folder / ".text.idx.12345.writing"
+    left.write_bytes(b"half")
+    assert own.run(command).code == 0
+    assert not left.exists()
+
+
 def test_a_vanished_repository_can_be_cleaned_by_its_path(own):
     shutil.rmtree(own.root)
     run = codesearch("clean", str(own.root), home=own.home, cwd=own.home)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from models.replacing import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,8 +124,9 @@ class Shards:
 
     def describe(self, repo: str, description: dict[str, Any]) -> None:
         """Stores a description alone: that of a repository which was refused."""
-        with atomic(self._description_path(repo)) as file:
-            file.write(json.dumps(description, indent=1, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(description, indent=1, ensure_ascii=False)
+        with replacing(self._description_path(repo)) as beside:
+            beside.write_text(f"{text}\n", "utf-8")
 
     def _description_path(self, repo: str) -> Path:
         return self.folder / f"{repo.replace('/', '+')}.json"
@@ -137,7 +138,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> int:
 
     count = 0
     compressor = zstandard.ZstdCompressor(level=LEVEL)
-    with atomic(path) as file, compressor.stream_writer(file, closefd=False) as stream:
+    with replacing(path) as beside, zstandard.open(beside, "wb", cctx=compressor) as stream:
         for pair in pairs:
             stream.write(pair.to_json().encode("utf-8", "replace") + b"\n")
             count += 1
@@ -151,23 +152,3 @@ def read_pairs(path: Path) -> Iterator[Pair]:
     with open(path, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
         for line in io.TextIOWrapper(stream, encoding="utf-8", newline="\n"):
             yield Pair.from_mapping(json.loads(line))
-
-
-class atomic:  # noqa: N801 - used as a statement
-    """A file that appears at its place when the block ends without an error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> io.BufferedWriter:
-        descriptor, self._beside = tempfile.mkstemp(dir=self._path.parent, prefix=".writing-")
-        os.chmod(self._beside, 0o644)
-        self._file = os.fdopen(descriptor, "wb")
-        return self._file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self._beside, self._path)
-        else:
-            os.unlink(self._beside)

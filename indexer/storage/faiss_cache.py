@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.storage.vectors import VectorStore
+from models.replacing import replacing
 
 # Up to here all vectors are compared, which takes about 10 ms.
 FLAT_UP_TO = 50_000
@@ -80,16 +81,13 @@ class VectorIndex:
 
     def save(self, path: Path) -> None:
         """Write the file in one step: a reader sees the old or the new one."""
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            faiss.write_index(self._index, str(temporary))
-            os.replace(temporary, path)
+            with replacing(path) as beside:
+                faiss.write_index(self._index, str(beside))
         except RuntimeError as error:
             is_full = os.strerror(errno.ENOSPC) in str(error)
             code = errno.ENOSPC if is_full else errno.EIO
             raise OSError(code, f"cannot write {path}: {error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @property
     def ids(self) -> NDArray[np.int64]:

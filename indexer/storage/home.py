@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import StorageError
+from models.replacing import LEFTOVERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class RepoFolder:
                 f"cannot write the index in {self.folder}: {error.strerror}",
                 "choose another place with --index DIR",
             ) from error
+
+    def delete_leftovers(self) -> None:
+        """Remove what killed writers left; the caller holds the lock."""
+        for path in self.folder.glob(LEFTOVERS):
+            path.unlink(missing_ok=True)
 
     def delete(self) -> None:
         """Remove the whole index of the repository; the database goes first.

@@ -16,7 +16,10 @@ _QUIET_SECONDS = 0.5
 
 @contextmanager
 def writing(folder: RepoFolder, progress: Progress) -> Iterator[None]:
-    """Hold the repository's lock; where another process has it, say so and wait."""
+    """Hold the repository's lock; where another process has it, say so and wait.
+
+    What killed writers left is removed.
+    """
     lock = FileLock(folder.lock, mode=0o600)
     try:
         lock.acquire(timeout=_QUIET_SECONDS)
@@ -24,6 +27,7 @@ def writing(folder: RepoFolder, progress: Progress) -> Iterator[None]:
         progress.say("another process is indexing this repository; waiting for it to finish")
         lock.acquire()
     try:
+        folder.delete_leftovers()
         yield
     finally:
         lock.release()

@@ -15,7 +15,6 @@ The file: a magic line, the generation and the arrays' sizes, then the arrays.
 from __future__ import annotations
 
 import mmap
-import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -26,6 +25,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.replacing import replacing
 
 KINDS = ("function", "class", "file", "doc")
 K1, B = 1.2, 0.75  # the usual ones; others do no better (docs/decisions.md, 2026-11-22)
@@ -93,17 +94,12 @@ class TextIndex:
 
     def save(self, path: Path) -> None:
         """Write the file in one step: a reader sees the old or the new one."""
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         sizes = [self.generation, *(len(self._arrays[name]) for name in _LAYOUT)]
-        try:
-            with open(temporary, "wb") as file:
-                file.write(_MAGIC + np.array(sizes, dtype=np.int64).tobytes())
-                for name in _LAYOUT:
-                    file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-                    file.write(np.ascontiguousarray(self._arrays[name]).data)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as beside, open(beside, "wb") as file:
+            file.write(_MAGIC + np.array(sizes, dtype=np.int64).tobytes())
+            for name in _LAYOUT:
+                file.write(b"\0" * (-file.tell() % _ALIGNMENT))
+                file.write(np.ascontiguousarray(self._arrays[name]).data)
 
     @property
     def ids(self) -> Ids:

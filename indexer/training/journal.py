@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from indexer.mining.shards import atomic
+from models.replacing import replacing
 
 _SMOOTHED = 20  # steps
 
@@ -37,8 +37,8 @@ class Journal:
     def forget_after(self, step: int) -> None:
         """Drop what came after the saved state from which the run goes on."""
         kept = [record for record in self.records() if record["step"] <= step]
-        with atomic(self.path) as file:
-            file.write("".join(f"{json.dumps(record)}\n" for record in kept).encode())
+        with replacing(self.path) as beside:
+            beside.write_text("".join(f"{json.dumps(record)}\n" for record in kept), "utf-8")
 
     def measured(self, step: int) -> bool:
         """Whether there is a measurement of a step."""
