@@ -8,13 +8,14 @@ this module for a tree of such files. Patterns that git would not understand are
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 OWN_IGNORE_FILE = ".codesearchignore"
 GIT_IGNORE_FILE = ".gitignore"
+Rule = TypeVar("Rule")
 
 
 def compile_globs(globs: Iterable[str]) -> GitIgnoreSpec | None:
@@ -44,18 +45,49 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
+class ByFolder(Generic[Rule]):
+    """Rules of a tree by the folder that they are of; looked up once for each folder."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, list[Rule]] = {}
+        self._above: dict[str, tuple[tuple[int, Rule], ...]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._own)
+
+    def add(self, folder: str, rule: Rule) -> None:
+        """Take a rule in; it comes before those that its folder has."""
+        self._own.setdefault(folder, []).insert(0, rule)
+        self._above.clear()
+
+    def of(self, path: str) -> tuple[tuple[int, Rule], ...]:
+        """The rules for a path, the nearest first, and where the path relative to each begins."""
+        if not self._own:
+            return ()
+        folder = path.rpartition("/")[0]
+        known = self._above.get(folder)
+        if known is None:
+            known = tuple(
+                (len(above) + 1 if above else 0, rule)
+                for above in parents(f"{folder}/")
+                for rule in self._own.get(above, ())
+            )
+            self._above[folder] = known
+        return known
+
+
 class IgnoreRules:
     """The ignore files found in a tree so far."""
 
     def __init__(self) -> None:
-        self._specs: dict[str, list[GitIgnoreSpec]] = {}
+        self._specs: ByFolder[GitIgnoreSpec] = ByFolder()
         self._folders: dict[str, bool] = {"": False}
 
     def add(self, folder: str, text: str) -> None:
         """Takes in the text of an ignore file that lies in this folder ("" is the root)."""
         spec = compile_globs(text.lstrip("\ufeff").splitlines())
         if spec is not None:
-            self._specs.setdefault(folder, []).append(spec)
+            self._specs.add(folder, spec)
 
     def ignores_folder(self, folder: str) -> bool:
         """Whether the folder, and so all that is in it, is left out."""
@@ -75,10 +107,8 @@ class IgnoreRules:
 
     def _matches(self, path: str) -> bool:
         """What the deepest file that speaks of the path says; a folder ends in a slash."""
-        for folder in parents(path.rstrip("/")):
-            relative = path[len(folder) + 1 :] if folder else path
-            for spec in reversed(self._specs.get(folder, ())):
-                verdict = spec.check_file(relative).include
-                if verdict is not None:
-                    return verdict
+        for start, spec in self._specs.of(path.rstrip("/")):
+            verdict = spec.check_file(path[start:]).include
+            if verdict is not None:
+                return verdict
         return False

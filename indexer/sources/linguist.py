@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from indexer.sources.ignore import compile_globs, parents
+from indexer.sources.ignore import ByFolder, compile_globs
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -27,28 +27,23 @@ class LinguistMarks:
     """The attributes files found in a tree so far."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, list[tuple[GitIgnoreSpec, dict[str, bool]]]] = {}
+        self._rules: ByFolder[tuple[GitIgnoreSpec, dict[str, bool]]] = ByFolder()
 
     def add(self, folder: str, text: str) -> None:
         """Takes in the text of an attributes file that lies in this folder ("" is the root)."""
-        rules = self._rules.setdefault(folder, [])
         for line in text.lstrip("\ufeff").splitlines():
             match = _LINE.fullmatch(line)
             marks = _marks(match["marks"]) if match else {}
             spec = compile_globs([_unquoted(match["pattern"])]) if match and marks else None
             if spec is not None:
-                rules.insert(0, (spec, marks))  # of one file's lines the last has the word
-        if not rules:
-            del self._rules[folder]
+                self._rules.add(folder, (spec, marks))  # of one file's lines the last counts
 
     def verdicts(self, path: str) -> dict[str, bool]:
         """For "generated" and "vendored": True, False, or absent where nothing is said."""
         verdicts: dict[str, bool] = {}
-        for folder in parents(path) if self._rules else ():
-            relative = path[len(folder) + 1 :] if folder else path
-            for spec, marks in self._rules.get(folder, ()):
-                if not marks.keys() <= verdicts.keys() and spec.match_file(relative):
-                    verdicts = marks | verdicts
+        for start, (spec, marks) in self._rules.of(path):
+            if not marks.keys() <= verdicts.keys() and spec.match_file(path[start:]):
+                verdicts = marks | verdicts
         return verdicts
 
 

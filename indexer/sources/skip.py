@@ -10,6 +10,7 @@ search results are pasted into places that an `.env` never should be.
 import codecs
 import fnmatch
 import re
+from functools import lru_cache
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DATA_BYTES = 200_000  # beyond it, a serialised file is somebody's data, not configuration
@@ -87,6 +88,7 @@ def path_reason(path: str) -> str | None:
     return reason
 
 
+@lru_cache(maxsize=1 << 12)
 def folder_reason(folder: str) -> str | None:
     """Why everything below this POSIX folder is left out, or None."""
     for part in folder.split("/"):

@@ -137,7 +137,8 @@ def _ask_git(root: Path, git_dir: Path) -> list[str]:
 
 def _read_ignore_files(disk: Disk, paths: list[str], ignore: IgnoreRules) -> None:
     """Takes in every `.codesearchignore`, also one that git itself is told to ignore."""
-    for folder in sorted({folder for path in paths for folder in parents(path)}):
+    holding = {path.rpartition("/")[0] for path in paths}
+    for folder in sorted({above for inner in holding for above in parents(f"{inner}/")}):
         if disk.has_folder(folder):
             ignore.add(folder, disk.text(posixpath.join(folder, OWN_IGNORE_FILE)))
 

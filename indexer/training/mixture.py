@@ -39,8 +39,8 @@ class Mixture:
     pairs: int = 96
     seed: int = 0
     long_share: float = 0.15
-    one_language: float = 0.3
-    one_repo: float = 0.45
+    one_language: float = 0.35
+    one_repo: float = 0.25
     variant_weights: tuple[float, ...] = field(default=(0.35, 0.25, 0.25, 0.15))
 
     def __post_init__(self) -> None:
