@@ -11,47 +11,31 @@ that was interrupted goes on. The last line printed is JSON.
 
 import argparse
 import json
-import sys
+from itertools import product
 from pathlib import Path
 
-from longtasks.formats import LANGUAGES, TaskDataError
+from longtasks.formats import LANGUAGES
 from longtasks.inputs import SYSTEMS
-from longtasks.runs import Plan, run
+from longtasks.options import add_options, plan_of, told
+from longtasks.runs import run
 from longtasks.tables import summary
-from models.checkpoint import DEFAULT_MODEL, CheckpointError, open_checkpoint
+from models.checkpoint import open_checkpoint
 
 
 def main() -> None:
     arguments = read_arguments()
     results: dict[str, list[dict]] = {}
-    try:
+    limits = {"train": arguments.train_examples, "test": arguments.test_examples}
+    with told("scripts/codexglue.py"):
         checkpoint = open_checkpoint(arguments.model)
-        for system in arguments.pattern:
-            for seed in arguments.seeds:
-                plan = Plan(
-                    arguments.task,
-                    system,
-                    seed,
-                    arguments.epochs,
-                    arguments.batch,
-                    arguments.learning_rate,
-                    max_tokens=arguments.max_tokens,
-                    full_up_to=arguments.full_up_to,
-                )
-                out = arguments.out / f"{arguments.task}-{system}-{seed}"
-                where = (arguments.data, out, arguments.device, arguments.language)
-                limits = {"train": arguments.train_examples, "test": arguments.test_examples}
-                result = run(plan, checkpoint, *where, limits)
-                results.setdefault(system, []).append(result["scores"])
-    except TaskDataError as error:
-        sys.exit(f"error: {error} (check the folder against scripts/longtasks/formats.py)")
-    except ValueError as error:  # a setting out of range
-        sys.exit(f"error: {error} (see scripts/codexglue.py --help)")
-    except CheckpointError as error:
-        sys.exit(f"error: {error} ({error.hint})")
-    print(
-        json.dumps({"task": arguments.task, "scores": {k: summary(v) for k, v in results.items()}})
-    )
+        for system, seed in product(arguments.pattern, arguments.seeds):
+            plan = plan_of(arguments, arguments.task, system, seed)
+            out = arguments.out / f"{arguments.task}-{system}-{seed}"
+            where = (arguments.data, out, arguments.device, arguments.language)
+            result = run(plan, checkpoint, *where, limits)
+            results.setdefault(system, []).append(result["scores"])
+    scores = {system: summary(some) for system, some in results.items()}
+    print(json.dumps({"task": arguments.task, "scores": scores}))
 
 
 def read_arguments() -> argparse.Namespace:
@@ -60,17 +44,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pattern", nargs="+", choices=SYSTEMS, default=["sasa"])
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--max-tokens", type=int, default=4096)
-    parser.add_argument("--full-up-to", type=int, help="tokens; longer code is read sparsely")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--learning-rate", "--lr", type=float, default=5e-5)
     parser.add_argument("--language", help="of the functions, where the files do not say")
     parser.add_argument("--train-examples", type=int, help="take so many at most")
     parser.add_argument("--test-examples", type=int)
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_options(parser)
     return parser.parse_args()
 
 

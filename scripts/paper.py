@@ -18,10 +18,11 @@ from itertools import product
 from pathlib import Path
 
 from longtasks import figures, footprint, tables
-from longtasks.formats import LANGUAGES, TaskDataError
+from longtasks.formats import LANGUAGES
 from longtasks.inputs import SYSTEMS
+from longtasks.options import add_options, plan_of, told
 from longtasks.runs import STATE, Plan, finished, run
-from models.checkpoint import DEFAULT_MODEL, CheckpointError, open_checkpoint
+from models.checkpoint import open_checkpoint
 from provenance import ROOT, provenance, save, write_below
 
 PAGE, FIGURE = ROOT / "docs" / "paper.md", ROOT / "docs" / "paper.png"
@@ -32,17 +33,11 @@ GRID = tuple(name for name in SYSTEMS if name not in ("window", "full"))
 def main() -> None:
     arguments = read_arguments()
     until = time.monotonic() + 60 * (arguments.minutes or float("inf"))
-    try:
+    with told("scripts/paper.py"):
         for plan in plans(arguments):
             if time.monotonic() > until:
                 break
             cell(plan, arguments)
-    except TaskDataError as error:
-        sys.exit(f"error: {error} (make the tasks with scripts/mine_tasks.py)")
-    except ValueError as error:  # a setting out of range
-        sys.exit(f"error: {error} (see scripts/paper.py --help)")
-    except CheckpointError as error:
-        sys.exit(f"error: {error} ({error.hint})")
     report = gathered(arguments)
     if not arguments.no_save:
         save(report)
@@ -54,37 +49,23 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", type=Path)
     parser.add_argument("--out", type=Path, default=Path("data/paper"))
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--only", nargs="+", choices=list(LANGUAGES), default=list(LANGUAGES))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(GRID))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, help="begin no run after so many")
     parser.add_argument("--train-examples", type=int, default=2000, help="of a task, at most")
     parser.add_argument("--test-examples", type=int, default=500)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--learning-rate", "--lr", type=float, default=5e-5)
-    parser.add_argument("--max-tokens", type=int, default=4096)
-    parser.add_argument("--full-up-to", type=int, default=0, help="longer code is read sparsely")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="that a step may take")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--no-save", action="store_true")
+    add_options(parser)
+    parser.set_defaults(full_up_to=0, epochs=2)
     return parser.parse_args()
 
 
 def plans(arguments: argparse.Namespace) -> Iterator[Plan]:
     """The runs of the grid in their order: all tasks and systems with a seed, then the next."""
     for seed, task, system in product(arguments.seeds, arguments.only, arguments.systems):
-        yield Plan(
-            task,
-            system,
-            seed,
-            arguments.epochs,
-            arguments.batch,
-            arguments.learning_rate,
-            max_tokens=arguments.max_tokens,
-            full_up_to=arguments.full_up_to,
-        )
+        yield plan_of(arguments, task, system, seed)
 
 
 def folder_of(plan: Plan, arguments: argparse.Namespace) -> Path:
