@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,6 +37,9 @@ class QueryEncoder(Protocol):
 
     def knows(self, word: str) -> bool:
         """Whether a word is a token of its own."""
+
+
+_Ahead = tuple[QueryEncoder, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,11 @@ class OpenIndex:
 
 @dataclass(slots=True)
 class Searcher:
-    """Open indexes that answer any number of queries."""
+    """Open indexes that answer any number of queries.
+
+    A query that is `expected` is embedded in a thread while the first index is opened and git is
+    asked whether its files have changed.
+    """
 
     home: IndexHome
     indexes: list[OpenIndex] = field(default_factory=list)
@@ -83,7 +91,10 @@ class Searcher:
     is_stale: bool = False
     waiting: int = 0  # texts without a vector yet
     encoders: dict[str, QueryEncoder] = field(default_factory=dict)  # by fingerprint
+    expected: str = ""
     _opened_at: float = field(default_factory=time.perf_counter)
+    _ahead: dict[str, Future[_Ahead]] = field(default_factory=dict)  # by fingerprint
+    _known: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def answer(
         self, query: str, filters: Filters, top_k: int, every_chunk: bool = False
@@ -110,7 +121,9 @@ class Searcher:
 
     def embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         """The unit vector (E,) of a query."""
-        return self._encoder(checkpoint).embed_query(query)
+        encoder = self._encoder(checkpoint)
+        known = self._known.get((checkpoint.fingerprint, query))
+        return encoder.embed_query(query) if known is None else known
 
     def _count(self, stem: str) -> int:
         return sum(item.texts.count(stem) for item in self.indexes)
@@ -119,9 +132,25 @@ class Searcher:
         return any(self._encoder(item.checkpoint).knows(word) for item in self.indexes)
 
     def _encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
-        if checkpoint.fingerprint not in self.encoders:
-            self.encoders[checkpoint.fingerprint] = self._query_encoder(checkpoint)
-        return self.encoders[checkpoint.fingerprint]
+        name = checkpoint.fingerprint
+        if name in self._ahead:
+            self.encoders[name], self._known[name, self.expected] = self._ahead.pop(name).result()
+        if name not in self.encoders:
+            self.encoders[name] = self._query_encoder(checkpoint)
+        return self.encoders[name]
+
+    def _embed_ahead(self, checkpoint: Checkpoint) -> None:
+        name = checkpoint.fingerprint
+        is_begun = name in self.encoders or name in self._ahead
+        if is_begun or not self.expected or not checkpoint.is_bert:
+            return
+        thread = ThreadPoolExecutor(1)
+        self._ahead[name] = thread.submit(self._load_and_embed, checkpoint)
+        thread.shutdown(wait=False)
+
+    def _load_and_embed(self, checkpoint: Checkpoint) -> _Ahead:
+        encoder = self._query_encoder(checkpoint)
+        return encoder, encoder.embed_query(self.expected)
 
     def add(self, folder: RepoFolder, ref_name: str | None) -> None:
         """Open one more index, as fresh as it can be had at once.
@@ -134,6 +163,7 @@ class Searcher:
         try:
             ref = choose_ref(reader, ref_name)
             checkpoint = _checkpoint_of(reader)
+            self._embed_ahead(checkpoint)
             if self._refresh(reader, ref, checkpoint):
                 reader.close()
                 reader = Reader(folder)

@@ -219,7 +219,7 @@ def query(
 
     asked, shown = Question.read(**question), Output(**output)
     shown.check(asked.text)
-    searcher = open_searcher(place, repo, ref, quiet)
+    searcher = open_searcher(place, repo, ref, quiet, expected=asked.expected)
     try:
         found = run(searcher, asked, shown, quiet)
     finally:

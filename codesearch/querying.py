@@ -55,6 +55,11 @@ class Question:
         filters = read_filters(languages, kinds, paths)
         return cls(_utf8(text.strip()), filters, top_k, every_chunk)
 
+    @property
+    def expected(self) -> str:
+        """The query; "" where queries are still to be read from stdin."""
+        return "" if self.text == STDIN else self.text
+
 
 def check_top_k(top_k: int) -> None:
     """Refuse a number of results that is none."""
@@ -116,15 +121,23 @@ def open_searcher(
     ref: str | None,
     quiet: bool,
     encoders: dict[str, QueryEncoder] | None = None,
+    expected: str = "",
 ) -> Searcher:
     """Open what is to be searched; a repository without an index is indexed first.
 
     Of several repositories those that cannot be opened are noted, and the others searched.
-    `encoders` are those that are loaded already, by fingerprint; new ones are added.
+
+    Args:
+        home: Where indexes live.
+        repo: A repository by path or name; None: the one here, else all.
+        ref: A branch, tag or commit; None: each repository's own.
+        quiet: Say nothing.
+        encoders: Those that are loaded already, by fingerprint; new ones are added.
+        expected: The query that will be asked, if it is known.
     """
     scope = find_scope(home, repo)
     folders = scope.folders or (_index_first(home, scope, ref, quiet),)
-    searcher = Searcher(home, encoders={} if encoders is None else encoders)
+    searcher = Searcher(home, encoders={} if encoders is None else encoders, expected=expected)
     faults: list[CodesearchError | CheckpointError] = []
     for folder in folders:
         try:

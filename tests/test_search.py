@@ -135,6 +135,18 @@ def test_words_alone_find_what_vectors_have_not_reached(searcher):
     assert places(blind, "retry request attempts")[0] == ("app/net.py", "HttpClient.retry")
 
 
+@pytest.mark.parametrize("query", ["load the settings", "read confguration from a file"])
+def test_a_query_that_is_embedded_ahead_has_the_same_answer(searcher, query):
+    ahead = Searcher(searcher.home, expected=query)
+    ahead.add(searcher.indexes[0].reader.folder, None)
+    try:
+        for text in (query, "mix two colours"):
+            answers = [one.answer(text, Filters(), 10) for one in (ahead, searcher)]
+            assert scored(answers[0]) == scored(answers[1])
+    finally:
+        ahead.close()
+
+
 def test_ranks_beyond_the_pool_are_silent(monkeypatch):
     monkeypatch.setattr(search_module, "POOL", 2)
     scores = np.array([0.3, np.nan, 0.9, 0.5])
