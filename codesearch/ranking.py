@@ -221,20 +221,15 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     if any(_names(plain_name(symbol), plain_name(mentioned)) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)
-    shared = len(set(parts) & terms.stems)
-    return SYMBOL_WORDS * min(1.0, shared / ENOUGH_WORDS) * _share(parts, terms.stems)
+    shared = [part for part in parts if part in terms.stems]
+    enough = min(1.0, len(set(shared)) / ENOUGH_WORDS)
+    return SYMBOL_WORDS * enough * len(shared) / len(parts) if shared else 0.0
 
 
 def path_score(path: str, terms: QueryTerms) -> float:
     """What a file gains because its name or its folder's name is made of the query's words."""
-    *folders, name = path.split("/")
-    base = name.split(".")[0]
-    if base in _FOLDER_FILES and folders:
-        base = folders[-1]
-    folder = folders[-1] if folders else ""
-    return FILE_NAME * _share(_stems(base), terms.stems) + FOLDER_NAME * _share(
-        _stems(folder), terms.stems
-    )
+    file, folder = _names_of_place(path)
+    return FILE_NAME * _share(file, terms.stems) + FOLDER_NAME * _share(folder, terms.stems)
 
 
 def coherence(next_scores: Sequence[float]) -> float:
@@ -258,5 +253,15 @@ def _stems(name: str) -> tuple[str, ...]:
     return tuple(stem(part) for part in (parts[:-1] if len(parts) > 1 else parts))
 
 
+@lru_cache(maxsize=1 << 14)
+def _names_of_place(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stems of a file's name and of its folder's."""
+    *folders, name = path.split("/")
+    base, folder = name.split(".")[0], folders[-1] if folders else ""
+    if base in _FOLDER_FILES and folder:
+        base = folder
+    return _stems(base), _stems(folder)
+
+
 def _share(parts: Sequence[str], stems: frozenset[str]) -> float:
-    return sum(part in stems for part in parts) / len(parts) if parts else 0.0
+    return len([part for part in parts if part in stems]) / len(parts) if parts else 0.0

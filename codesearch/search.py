@@ -6,6 +6,7 @@ these. Candidates of all indexes are ranked together, then grouped by file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -65,13 +66,9 @@ class Hit:
     target: Target
     chunk: ChunkRow
     parts: Parts
+    score: float  # of all parts: how well the chunk fits
     cosine: float | None = None
     bm25: float | None = None
-
-    @property
-    def score(self) -> float:
-        """How well the chunk fits."""
-        return self.parts.score
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -158,7 +155,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms),
     )
-    return Hit(item.target, chunk, parts, item.cosine, item.bm25)
+    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25)
 
 
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
@@ -236,4 +233,4 @@ def _pool_ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _known(score: float) -> float | None:
-    return None if np.isnan(score) else score
+    return None if math.isnan(score) else score

@@ -4,7 +4,8 @@
 
 Tools that are not installed are left out: ripgrep and `git grep` look for any of the question's
 words, which ranks nothing; semble ranks, with the model that `SEMBLE_MODEL_NAME` names. First: the
-repository and the tool's index have to be read from the disk. Repeated: they are in memory. With
+repository and the tool's index have to be read from the disk. Repeated: all questions were asked
+before. With
 `--home` indexes that are there are asked, and made where they are missing. Figures go to
 `results/`; the last line printed is JSON.
 """
@@ -52,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repositories", nargs="+", type=Path)
     parser.add_argument("--home", type=Path, help="of indexes; else a temporary one")
-    parser.add_argument("--rounds", type=int, default=len(QUESTIONS))
+    parser.add_argument("--rounds", type=int, default=3, help="of questions, the first not told")
     parser.add_argument("--no-save", action="store_true")
     arguments = parser.parse_args()
     report = provenance("tools", "python scripts/compare_tools.py REPOSITORY …")
@@ -77,10 +78,8 @@ def measure(repository: Path, home: Path, caches: Path, rounds: int) -> dict:
         with served(home, repository) if tool.is_served else nothing():
             forget(repository, *([tool.index] if tool.index else []))
             first = run(tool.ask(QUESTIONS[0]), repository)
-            again = [
-                run(tool.ask(QUESTIONS[number % len(QUESTIONS)]), repository)
-                for number in range(rounds)
-            ]
+            again = [run(tool.ask(text), repository) for text in QUESTIONS * rounds]
+            again = again[len(QUESTIONS) :]
         found[name] = {
             "prepare_seconds": made["seconds"] if made else None,
             "index_mb": round(size_of(tool.index) / 1e6, 1) if tool.index else None,
