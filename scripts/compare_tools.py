@@ -1,13 +1,12 @@
 """Time and memory of this program beside other search tools: whole processes, first and repeated.
 
-    python scripts/compare_tools.py REPOSITORY … [--home FOLDER] [--rounds 7]
+    python scripts/compare_tools.py REPOSITORY … [--home FOLDER] [--rounds 3]
 
 Tools that are not installed are left out: ripgrep and `git grep` look for any of the question's
 words, which ranks nothing; semble ranks, with the model that `SEMBLE_MODEL_NAME` names. First: the
 repository and the tool's index have to be read from the disk. Repeated: all questions were asked
-before. With
-`--home` indexes that are there are asked, and made where they are missing. Figures go to
-`results/`; the last line printed is JSON.
+before. With `--home` indexes that are there are asked, and how long they took is not told. Figures
+go to `results/`; the last line printed is JSON.
 """
 
 import argparse
@@ -63,6 +62,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             home = (arguments.home or Path(folder)).resolve()
             measured = measure(repository.resolve(), home, Path(folder), arguments.rounds)
+            if arguments.home:
+                measured["tools"]["codesearch"]["prepare_seconds"] = None
             report["repositories"][repository.resolve().name] = measured
     if not arguments.no_save:
         save(report)
@@ -82,7 +83,7 @@ def measure(repository: Path, home: Path, caches: Path, rounds: int) -> dict:
             again = again[len(QUESTIONS) :]
         found[name] = {
             "prepare_seconds": made["seconds"] if made else None,
-            "index_mb": round(size_of(tool.index) / 1e6, 1) if tool.index else None,
+            "index_mb": round(size_of(tool.index) / 1e6, 1) if made and tool.index else None,
             "first_seconds": first["seconds"],
             "repeated_seconds": median(one["seconds"] for one in again),
             "peak_mb": max(one["peak_mb"] for one in again),
@@ -91,9 +92,11 @@ def measure(repository: Path, home: Path, caches: Path, rounds: int) -> dict:
             answers = [json.loads(one["stdout"])["elapsed_ms"] for one in again]
             found[name]["answer_ms"] = round(median(answers), 1)  # inside the process
         print(f"{repository.name}, {name}: {found[name]}", file=sys.stderr, flush=True)
-    status = [*codesearch("status"), "--index", str(home), "--json"]
-    chunks = json.loads(output(status, repository))["chunks"]
-    return {"bytes": size_of(repository), "chunks": chunks, "tools": found}
+    command = [*codesearch("status"), "--index", str(home), "--json"]
+    status = json.loads(output(command, repository))
+    found["codesearch"]["index_mb"] = round(status["size_bytes"] / 1e6, 1)
+    facts = {name: status[name] for name in ("files", "chunks", "pending")}
+    return {"bytes": size_of(repository), **facts, "tools": found}
 
 
 def tools(repository: Path, home: Path, caches: Path) -> dict[str, Tool]:
