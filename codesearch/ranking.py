@@ -73,13 +73,14 @@ _SEPARATOR = re.compile(r"::|->|#|\.")
 
 
 QueryKind = Literal["name", "prose", "mixed", "error", "snippet"]
-# How much vectors and words count for each kind of query; together 2.
+# How much vectors and words count for each kind of query; together 2. What is pasted has the very
+# words of its place (docs/decisions.md, 2026-11-22).
 SIGNAL_WEIGHTS: dict[QueryKind, tuple[float, float]] = {
     "name": (1.0, 1.0),
     "prose": (1.0, 1.0),
     "mixed": (1.0, 1.0),
-    "error": (1.0, 1.0),
-    "snippet": (1.0, 1.0),
+    "error": (0.4, 1.6),
+    "snippet": (0.4, 1.6),
 }
 _ERROR = re.compile(
     r"\b[A-Z]\w*(Error|Exception|Warning)\b\s*:|Traceback|\bpanicked at\b"
