@@ -196,7 +196,7 @@ def _index_first(home: IndexHome, scope: Scope, ref: str | None, quiet: bool) ->
 
 def show_notes(notes: Sequence[str], quiet: bool) -> None:
     """What the user should know, to stderr; many notes are counted."""
-    if quiet:
+    if quiet or not notes:
         return
     console = stderr()
     for note in notes[:_NOTES_SHOWN]:

@@ -210,7 +210,8 @@ def _candidates(target: Target, terms: QueryTerms, filters: Filters) -> _Candida
     worded, bm25 = target.texts.search(stems, POOL, mask)
     named = np.array(target.reader.named(terms.names), dtype=np.int64)
     named = named[np.isin(named, allowed)]
-    ids = np.unique(np.concatenate([near, worded, named]))
+    # np.unique would import numpy.ma, which a cold query has no other need of.
+    ids = np.array(sorted({*near.tolist(), *worded.tolist(), *named.tolist()}), dtype=np.int64)
     return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded, bm25))
 
 

@@ -95,6 +95,11 @@ def test_a_query_imports_neither_torch_nor_what_builds_an_index(library, form):
     assert not loaded & (TORCH | BUILDING)
 
 
+def test_a_query_for_programs_imports_nothing_that_only_people_need(library):
+    loaded = loaded_by(["query", "configuration", "--json"], library.root, library.home)
+    assert not loaded & {"pathspec", "pydantic", "rich"}
+
+
 @pytest.mark.parametrize("command", ["status", "repos"])
 def test_looking_imports_no_encoder(library, command):
     loaded = loaded_by([command], library.root, library.home)

@@ -20,10 +20,13 @@ Rule = TypeVar("Rule")
 
 def compile_globs(globs: Iterable[str]) -> GitIgnoreSpec | None:
     """One matcher for gitignore-style globs, None where there is not a single valid one."""
+    given = [glob for glob in globs if glob.strip()]
+    if not given:
+        return None
     from pathspec import GitIgnoreSpec
 
     valid = []
-    for glob in globs:
+    for glob in given:
         try:
             spec = GitIgnoreSpec.from_lines([glob])
         except ValueError:
