@@ -94,7 +94,6 @@ class Searcher:
     expected: str = ""
     _opened_at: float = field(default_factory=time.perf_counter)
     _ahead: dict[str, Future[_Ahead]] = field(default_factory=dict)  # by fingerprint
-    _known: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def answer(
         self, query: str, filters: Filters, top_k: int, every_chunk: bool = False
@@ -121,9 +120,10 @@ class Searcher:
 
     def embed(self, checkpoint: Checkpoint, query: str) -> NDArray[np.float32]:
         """The unit vector (E,) of a query."""
-        encoder = self._encoder(checkpoint)
-        known = self._known.get((checkpoint.fingerprint, query))
-        return encoder.embed_query(query) if known is None else known
+        ahead = self._ahead.get(checkpoint.fingerprint)
+        if ahead is not None and query == self.expected:
+            return ahead.result()[1]
+        return self._encoder(checkpoint).embed_query(query)
 
     def _count(self, stem: str) -> int:
         return sum(item.texts.count(stem) for item in self.indexes)
@@ -133,10 +133,10 @@ class Searcher:
 
     def _encoder(self, checkpoint: Checkpoint) -> QueryEncoder:
         name = checkpoint.fingerprint
-        if name in self._ahead:
-            self.encoders[name], self._known[name, self.expected] = self._ahead.pop(name).result()
         if name not in self.encoders:
-            self.encoders[name] = self._query_encoder(checkpoint)
+            ahead = self._ahead.get(name)
+            made = self._query_encoder(checkpoint) if ahead is None else ahead.result()[0]
+            self.encoders[name] = made
         return self.encoders[name]
 
     def _embed_ahead(self, checkpoint: Checkpoint) -> None:

@@ -66,9 +66,13 @@ class Hit:
     target: Target
     chunk: ChunkRow
     parts: Parts
-    score: float  # of all parts: how well the chunk fits
     cosine: float | None = None
     bm25: float | None = None
+
+    @property
+    def score(self) -> float:
+        """How well the chunk fits."""
+        return self.parts.score
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -155,7 +159,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms),
     )
-    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25)
+    return Hit(item.target, chunk, parts, item.cosine, item.bm25)
 
 
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:

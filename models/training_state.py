@@ -86,13 +86,13 @@ def restore(
     """Put a state's weights and moments where they were.
 
     Raises:
-        KeyError: it lacks a weight.
+        KeyError: it lacks a weight or a moment.
         RuntimeError: one has another shape.
     """
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(state.weights[name])
-            if name in state.first:
+            if state.first:  # else before the first step
                 optimizer.state[parameter] = {
                     "step": torch.tensor(float(state.step), device=parameter.device),
                     "exp_avg": state.first[name].to(parameter.device),

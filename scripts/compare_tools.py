@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -40,7 +40,7 @@ TOP_K = "10"
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool is made ready and asked; `{}` stands for what is asked."""
+    """How a tool is made ready and asked, and where it keeps what it made."""
 
     ask: Callable[[str], list[str]]
     prepare: list[str] | None = None
@@ -76,7 +76,7 @@ def measure(repository: Path, home: Path, caches: Path, rounds: int) -> dict:
     found = {}
     for name, tool in tools(repository, home, caches).items():
         made = run(tool.prepare, repository) if tool.prepare else None
-        with served(home, repository) if tool.is_served else nothing():
+        with served(home, repository) if tool.is_served else nullcontext():
             forget(repository, *([tool.index] if tool.index else []))
             first = run(tool.ask(QUESTIONS[0]), repository)
             again = [run(tool.ask(text), repository) for text in QUESTIONS * rounds]
@@ -147,11 +147,6 @@ def served(home: Path, repository: Path):
     finally:
         server.terminate()
         server.wait()
-
-
-@contextmanager
-def nothing():
-    yield
 
 
 def forget(*places: Path) -> None:

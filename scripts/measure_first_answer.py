@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from compare_tools import codesearch, files
+from measure_repos import output
 from provenance import provenance, save
 
 QUESTION = "parse command line arguments"
@@ -58,11 +59,8 @@ def measure(folder: Path, limit: float) -> dict:
                 whole = seconds
         indexing.send_signal(signal.SIGINT)
         indexing.wait()
-        done = subprocess.run(
-            [*codesearch("status"), str(folder), "--index", home, "--json"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        status = json.loads(done.stdout)
+        asked = [*codesearch("status"), str(folder), "--index", home, "--json"]
+        status = json.loads(output(asked, folder))
     texts = [path for path in files(folder) if ".git" not in path.parts]
     return {
         "files": status["files"],

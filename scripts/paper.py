@@ -22,7 +22,7 @@ from longtasks.formats import LANGUAGES
 from longtasks.inputs import SYSTEMS
 from longtasks.options import add_options, plan_of, told
 from longtasks.runs import STATE, Plan, finished, run
-from models.checkpoint import open_checkpoint
+from models.checkpoint import Checkpoint, open_checkpoint
 from provenance import ROOT, provenance, save, write_below
 
 PAGE, FIGURE = ROOT / "docs" / "paper.md", ROOT / "docs" / "paper.png"
@@ -34,11 +34,12 @@ def main() -> None:
     arguments = read_arguments()
     until = time.monotonic() + 60 * (arguments.minutes or float("inf"))
     with told("scripts/paper.py"):
+        checkpoint = open_checkpoint(arguments.model)
         for plan in plans(arguments):
             if time.monotonic() > until:
                 break
-            cell(plan, arguments)
-    report = gathered(arguments)
+            cell(plan, checkpoint, arguments)
+    report = gathered(checkpoint, arguments)
     if not arguments.no_save:
         save(report)
         publish(report)
@@ -73,25 +74,26 @@ def folder_of(plan: Plan, arguments: argparse.Namespace) -> Path:
     return Path(arguments.out / f"{plan.task}-{plan.system}-{plan.seed}")
 
 
-def cell(plan: Plan, arguments: argparse.Namespace) -> None:
+def limits_of(arguments: argparse.Namespace) -> dict:
+    return {"train": arguments.train_examples, "test": arguments.test_examples}
+
+
+def cell(plan: Plan, checkpoint: Checkpoint, arguments: argparse.Namespace) -> None:
     """One run; its weights are not kept when it is done."""
-    out = folder_of(plan, arguments)
-    limits = {"train": arguments.train_examples, "test": arguments.test_examples}
-    checkpoint = open_checkpoint(arguments.model)
+    out, limits = folder_of(plan, arguments), limits_of(arguments)
     found = run(plan, checkpoint, arguments.tasks / plan.task, out, arguments.device, None, limits)
     (out / STATE).unlink(missing_ok=True)
     print(f"{out.name}: {found['scores']}", file=sys.stderr, flush=True)
 
 
-def gathered(arguments: argparse.Namespace) -> dict:
+def gathered(checkpoint: Checkpoint, arguments: argparse.Namespace) -> dict:
     """What is finished, and a step's footprint."""
-    runs = [found for plan in plans(arguments) if (found := finished(folder_of(plan, arguments)))]
-    by_cell: dict[tuple[str, str], list[dict]] = {}
-    for one in runs:
-        by_cell.setdefault((one["task"], one["system"]), []).append(one["scores"])
-    scores: dict[str, dict] = {}
-    for (task, system), some in by_cell.items():
-        scores.setdefault(task, {})[system] = tables.summary(some)
+    every = (
+        finished(plan, checkpoint, folder_of(plan, arguments), limits_of(arguments))
+        for plan in plans(arguments)
+    )
+    runs = [found for found in every if found is not None]
+    scores = tables.summaries(runs)
     limits = footprint.Limits(arguments.model, arguments.device, arguments.memory_gb)
     report = provenance("paper", f"python scripts/paper.py {' '.join(sys.argv[1:])}")
     return report | {"scores": scores, "runs": runs, "footprint": footprint.measure(limits)}

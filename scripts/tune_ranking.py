@@ -61,9 +61,12 @@ ABLATIONS = {
     "no vectors": dict.fromkeys(ranking.SIGNAL_WEIGHTS, 0.0),
     "no words": dict.fromkeys(ranking.SIGNAL_WEIGHTS, 2.0),
     "no symbols": dict.fromkeys(
-        ("EXACT_SYMBOL", "OTHER_STYLE", "EXACT_CASE", "OWN_FILE", "MENTIONED_SYMBOL"), 0.0
-    )
-    | {"SYMBOL_WORDS": 0.0},
+        (
+            *("EXACT_SYMBOL", "OTHER_STYLE", "EXACT_CASE", "OWN_FILE", "CONSTRUCTOR"),
+            *("MENTIONED_SYMBOL", "SYMBOL_WORDS"),
+        ),
+        0.0,
+    ),
     "no file and folder names": {"FILE_NAME": 0.0, "FOLDER_NAME": 0.0},
     "no coherence": {"COHERENCE": 0.0},
     "no standing of tests and prose": {"SECOND_HAND": 1.0, "PROSE": 1.0, "DECLARATIONS": 1.0},

@@ -227,13 +227,8 @@ def run(
         TaskDataError: the files cannot be used.
         CheckpointError: the model cannot, or `out` has another run.
     """
-    about = asdict(plan) | {
-        "model": checkpoint.name,
-        "fingerprint": checkpoint.fingerprint,
-        "limits": limits or {},
-    }
-    done = finished(out)
-    if done and about.items() <= done.items():
+    done = finished(plan, checkpoint, out, limits)
+    if done is not None:
         return done
     going = TaskRun(plan, checkpoint, out, device, lambda line: print(line, file=sys.stderr))
     found = {}
@@ -243,7 +238,7 @@ def run(
         if not found[split]:
             raise formats.TaskDataError(f"{data}: no example of {split!r} is long")
     going.train(found["train"])
-    result = about | {
+    result = _about(plan, checkpoint, limits) | {
         "examples": {split: len(examples) for split, examples in found.items()},
         "scores": {k: round(v, 4) for k, v in going.evaluate(found["test"]).items()},
     }
@@ -251,12 +246,23 @@ def run(
     return result
 
 
-def finished(out: Path) -> dict[str, Any]:
-    """The result of the run in a folder; empty where there is none yet."""
+def finished(
+    plan: Plan, checkpoint: Checkpoint, out: Path, limits: dict[str, int | None] | None = None
+) -> dict[str, Any] | None:
+    """What a run left in its folder; None where it has not ended, or another run was there."""
     try:
-        return dict(json.loads((out / RESULT).read_text("utf-8")))
+        result = dict(json.loads((out / RESULT).read_text("utf-8")))
     except FileNotFoundError:
-        return {}
+        return None
+    return result if _about(plan, checkpoint, limits).items() <= result.items() else None
+
+
+def _about(
+    plan: Plan, checkpoint: Checkpoint, limits: dict[str, int | None] | None
+) -> dict[str, Any]:
+    """What tells a run from others."""
+    about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint}
+    return asdict(plan) | about | {"limits": limits or {}}
 
 
 def _some(examples: list[Example], limit: int | None) -> list[Example]:

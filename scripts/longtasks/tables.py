@@ -30,14 +30,26 @@ def summary(results: Iterable[Mapping[str, float]]) -> dict[str, dict[str, float
     }
 
 
+def summaries(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict]]:
+    """The summary of each task and system that ran."""
+    cells: dict[str, dict[str, list[Mapping[str, float]]]] = {}
+    for run in runs:
+        cells.setdefault(run["task"], {}).setdefault(run["system"], []).append(run["scores"])
+    return {
+        task: {system: summary(some) for system, some in systems.items()}
+        for task, systems in cells.items()
+    }
+
+
 def scores(runs: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> str:
     """A row for each system that ran, a column for each task; the best of a column is bold."""
-    tasks = [task for task in MAIN if any(run["task"] == task for run in runs)]
+    found = summaries(runs)
+    tasks = [task for task in MAIN if task in found]
     cells = {
-        (system, task): summary(found)[MAIN[task]]
+        (system, task): found[task][system][MAIN[task]]
         for system in systems
         for task in tasks
-        if (found := [r["scores"] for r in runs if (r["system"], r["task"]) == (system, task)])
+        if system in found[task]
     }
     rows = []
     for system in systems:
