@@ -25,6 +25,7 @@ from models.attention_pattern import AttentionPattern, near
 from models.blocks import select_blocks
 from models.config import SasaConfig
 from models.gather import gather_attention
+from models.products import attention
 
 AttentionPath = Literal["dense", "full", "gather", "flex"]
 
@@ -81,7 +82,7 @@ def _full(
         local = near(key.shape[2], reach, key.device)
         mask = local if mask is None else mask & local
         mask = mask | ~mask.any(-1, keepdim=True)  # padding out of reach of all: stay finite
-    return F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+    return attention(query, key, value, mask, scaling, dropout)
 
 
 def _dense(

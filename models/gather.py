@@ -1,7 +1,7 @@
 """SASA attention without a compiler: for each block of queries, collect the key blocks it sees.
 
-Every block of queries becomes a row of a batch whose keys are its blocks side by side, so that one
-call of `scaled_dot_product_attention` does the rest; gradients included, memory linear in L.
+Every block of queries becomes a row of a batch whose keys are its blocks side by side, so that
+`models.products` does the rest; gradients included, memory linear in L.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.attention_pattern import AttentionPattern
+from models.products import attention
 
 # Blocks of queries whose keys are gathered at a time on a CPU: their copies stay in its cache.
 _ROWS_AT_ONCE = 8
@@ -33,13 +34,13 @@ def gather_attention(
     rows, keys, values = (_split(x, pattern.block_size) for x in (query, key, value))
     step = len(rows) if query.is_cuda else _ROWS_AT_ONCE
     parts = [
-        F.scaled_dot_product_attention(
+        attention(
             rows[part].transpose(1, 2),
             _collect(keys, picked[part]),
             _collect(values, picked[part]),
             visible[part],
+            scaling,
             dropout,
-            scale=scaling,
         )
         for part in (slice(start, start + step) for start in range(0, len(rows), step))
     ]
@@ -71,7 +72,7 @@ def _with_global_rows(
     rows = _split(query, pattern.block_size).unflatten(0, (batch, -1))[items, chosen]
     rows = rows.flatten(1, 2).transpose(1, 2)  # (B, H, G * S, D)
     mask = pattern.key_mask[:, None, None, :]
-    wide = F.scaled_dot_product_attention(rows, key, value, mask, dropout, scale=scaling)
+    wide = attention(rows, key, value, mask, scaling, dropout)
     wide = wide.reshape(batch, heads, most, -1, dim).transpose(1, 2)
     keep = is_global[items, chosen][..., None, None, None]
     return out.index_put((items, chosen), torch.where(keep, wide, out[items, chosen]))

@@ -56,6 +56,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin no run after so many")
     parser.add_argument("--train-examples", type=int, default=2000, help="of a task, at most")
     parser.add_argument("--test-examples", type=int, default=500)
+    parser.add_argument("--pool", type=int, default=1000, help="functions that a search is among")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="that a step may take")
     parser.add_argument("--no-save", action="store_true")
     add_options(parser)
@@ -74,13 +75,15 @@ def folder_of(plan: Plan, arguments: argparse.Namespace) -> Path:
     return Path(arguments.out / f"{plan.task}-{plan.system}-{plan.seed}")
 
 
-def limits_of(arguments: argparse.Namespace) -> dict:
-    return {"train": arguments.train_examples, "test": arguments.test_examples}
+def limits_of(plan: Plan, arguments: argparse.Namespace) -> dict:
+    """The most examples of each split; a search among few finds everything."""
+    tested = arguments.pool if plan.task == "search" else arguments.test_examples
+    return {"train": arguments.train_examples, "test": tested}
 
 
 def cell(plan: Plan, checkpoint: Checkpoint, arguments: argparse.Namespace) -> None:
     """One run; its weights are not kept when it is done."""
-    out, limits = folder_of(plan, arguments), limits_of(arguments)
+    out, limits = folder_of(plan, arguments), limits_of(plan, arguments)
     found = run(plan, checkpoint, arguments.tasks / plan.task, out, arguments.device, None, limits)
     (out / STATE).unlink(missing_ok=True)
     print(f"{out.name}: {found['scores']}", file=sys.stderr, flush=True)
@@ -89,7 +92,7 @@ def cell(plan: Plan, checkpoint: Checkpoint, arguments: argparse.Namespace) -> N
 def gathered(checkpoint: Checkpoint, arguments: argparse.Namespace) -> dict:
     """What is finished, and a step's footprint."""
     every = (
-        finished(plan, checkpoint, folder_of(plan, arguments), limits_of(arguments))
+        finished(plan, checkpoint, folder_of(plan, arguments), limits_of(plan, arguments))
         for plan in plans(arguments)
     )
     runs = [found for found in every if found is not None]

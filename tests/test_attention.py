@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models import products
 from models.attention import AttentionPath, attend, sasa_attention
 from models.attention_pattern import AttentionPattern
 from models.blocks import select_blocks
@@ -91,6 +92,39 @@ def test_gather_equals_dense_for_other_sizes(sizes):
 def test_full_equals_dense_where_the_blocks_cover_all_pairs(reach):
     pattern = replace(a_pattern([CONFIG.full_tokens, 20], path="full"), reach=reach)
     assert_equal(pattern, "full")
+
+
+@pytest.mark.parametrize("masked", [None, "all", "each"])
+@pytest.mark.parametrize("shape", [(1, 7, 9), (5, 40, 80), (2, 300, 90), (3, 200, 4000)])
+def test_products_in_pieces_equal_the_fused_kernel(shape, masked, monkeypatch):
+    monkeypatch.setattr(products, "_are_products_faster", lambda query: True)
+    monkeypatch.setattr(products, "_SCORES_AT_ONCE", 3 * 70 * 90)
+    monkeypatch.setattr(products, "_FEWEST_ROWS", 16)
+    batch, rows, keys = shape
+    tensors = [
+        torch.randn(batch, 3, length, 4, dtype=torch.float64).requires_grad_()
+        for length in (rows, keys, keys)
+    ]
+    visible = None
+    if masked:
+        visible = torch.rand(batch, 1, rows if masked == "each" else 1, keys) < 0.5
+        visible[..., 0] = True
+    fused = torch.nn.functional.scaled_dot_product_attention(*tensors, visible, scale=0.3)
+    out = products.attention(*tensors, visible, scaling=0.3)
+    torch.testing.assert_close(out, fused)
+    weights = torch.randn_like(out)
+    for found, expected in zip(
+        torch.autograd.grad((out * weights).sum(), tensors),
+        torch.autograd.grad((fused * weights).sum(), tensors),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, expected)
+
+
+def test_products_are_not_taken_where_the_fused_kernel_is_faster():
+    assert not products._are_products_faster(torch.zeros(1, 1, 1, 4))  # float32
+    half = torch.zeros(1, 1, 1, 4, dtype=torch.bfloat16, requires_grad=True)
+    assert products._are_products_faster(half)
 
 
 @needs_compiler

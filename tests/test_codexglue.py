@@ -146,6 +146,10 @@ def test_only_long_examples_take_part(model):
     example = runs.Example(("1", "2"), ("f()", body(0)), "python")
     short = replace(example, codes=("f()", "g()"))
     assert long_ones([short, example], reader) == [example]
+    many = [replace(example, key=(str(i),)) for i in range(5)]
+    some = long_ones([short, *many], reader, 3)
+    assert len(some) == 3
+    assert some == [one for one in many if one in some] == long_ones([short, *many], reader, 3)
 
 
 def test_documentation_is_no_part_of_the_code_that_it_describes(model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer
 
 LONG = 512  # tokens; longer examples are what the tasks are about
+_READ_AT_ONCE = 256  # examples
 TRUNCATED = "truncate-512"
 SYSTEMS = (TRUNCATED, *(name for name in PATTERNS if name != "full"), "full")
 
@@ -74,9 +75,23 @@ class Reader:
         return encoder_input(tokens, links[inside], self._config, self._prior)
 
 
-def long_ones(examples: list[Example], reader: Reader) -> list[Example]:
-    """The examples with a function of more than `LONG` tokens; of a pair, either one."""
-    lengths = reader.lengths(code for example in examples for code in example.codes)
-    ends = np.cumsum([len(example.codes) for example in examples])
-    longest = np.maximum.reduceat(np.array(lengths), np.concatenate([[0], ends[:-1]]))
-    return [example for example, most in zip(examples, longest, strict=True) if most > LONG]
+def long_ones(
+    examples: Sequence[Example], reader: Reader, limit: int | None = None
+) -> list[Example]:
+    """The examples with a function of more than `LONG` tokens (of a pair, either one), in order.
+
+    Of more than `limit` such ones as many are chosen at random, the same at each call; only those
+    are read that are needed for it.
+    """
+    order = np.random.default_rng(0).permutation(len(examples)).tolist()
+    chosen: list[int] = []
+    for start in range(0, len(order), _READ_AT_ONCE):
+        some = order[start : start + _READ_AT_ONCE]
+        lengths = iter(reader.lengths(code for place in some for code in examples[place].codes))
+        for place in some:
+            longest = max([next(lengths) for _ in examples[place].codes])
+            if longest > LONG:
+                chosen.append(place)
+        if limit is not None and len(chosen) >= limit:
+            break
+    return [examples[place] for place in sorted(chosen[:limit])]

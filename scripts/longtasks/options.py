@@ -20,6 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", "--lr", type=float, default=5e-5)
+    parser.add_argument("--head-rate", type=float, default=20.0, help="of the learning rate")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
 
 
@@ -32,6 +33,7 @@ def plan_of(arguments: argparse.Namespace, task: str, system: str, seed: int) ->
         arguments.epochs,
         arguments.batch,
         arguments.learning_rate,
+        arguments.head_rate,
         max_tokens=arguments.max_tokens,
         full_up_to=arguments.full_up_to,
     )

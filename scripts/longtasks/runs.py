@@ -39,7 +39,8 @@ class Plan:
         seed: Of the heads' weights and of the order.
         epochs: Over the training examples.
         batch: Examples of a step.
-        learning_rate: At the end of the warm-up; it falls to 0.
+        learning_rate: Of the encoder at the end of the warm-up; it falls to 0.
+        head_rate: How many times as fast what a task puts on the encoder learns.
         warmup: The share of the steps over which it rises.
         max_tokens: What is read of a function.
         full_up_to: Longer ones are read sparsely; None: as the checkpoint has it.
@@ -51,6 +52,7 @@ class Plan:
     epochs: int = 3
     batch: int = 8
     learning_rate: float = 5e-5
+    head_rate: float = 20.0
     warmup: float = 0.1
     max_tokens: int = 4096
     full_up_to: int | None = None
@@ -86,7 +88,11 @@ class TaskRun:
         # The encoder is not a part of a module: its weights are named by the student.
         heads = dict(self.model.named_parameters())
         self._parameters: dict[str, nn.Parameter] = student.parameters() | heads
-        self._optimizer = torch.optim.AdamW(self._parameters.values(), lr=plan.learning_rate)
+        groups = [
+            {"params": list(student.parameters().values()), "times": 1.0},
+            {"params": list(heads.values()), "times": plan.head_rate},
+        ]
+        self._optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
         self._state = folder / STATE
         if self._state.exists():
             self._resume()
@@ -103,7 +109,7 @@ class TaskRun:
             chosen = order[place * plan.batch : (place + 1) * plan.batch]
             started = time.perf_counter()
             for group in self._optimizer.param_groups:
-                group["lr"] = rate(self.step)
+                group["lr"] = rate(self.step) * group["times"]
             loss = self.loss([examples[i] for i in chosen])
             loss.backward()
             nn.utils.clip_grad_norm_(self._parameters.values(), 1.0)
@@ -234,7 +240,7 @@ def run(
     found = {}
     for split in ("train", "test"):
         every = formats.read_examples(plan.task, data, split, language)
-        found[split] = _some(long_ones(every, going.reader), (limits or {}).get(split))
+        found[split] = long_ones(every, going.reader, (limits or {}).get(split))
         if not found[split]:
             raise formats.TaskDataError(f"{data}: no example of {split!r} is long")
     going.train(found["train"])
@@ -263,11 +269,3 @@ def _about(
     """What tells a run from others."""
     about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint}
     return asdict(plan) | about | {"limits": limits or {}}
-
-
-def _some(examples: list[Example], limit: int | None) -> list[Example]:
-    """So many of the examples at most, the same at each call, in their order."""
-    if limit is None or limit >= len(examples):
-        return examples
-    chosen = np.random.default_rng(0).permutation(len(examples))[:limit]
-    return [examples[place] for place in sorted(chosen.tolist())]

@@ -1,0 +1,93 @@
+"""Attention of queries to the keys that they see, by what is fastest where it runs.
+
+On GPUs and in float32 that is `scaled_dot_product_attention`. In bfloat16 on a CPU plain products
+of matrices take half to two thirds of its time, gradients included, as long as their scores stay
+in the cache: so they are computed in pieces. With matrix units (AMX) that was seen only for
+gradients, so without them SDPA stays there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Scores of a piece, all heads together: 6 MB, and as much for what the softmax makes of them.
+_SCORES_AT_ONCE = 3 << 20
+_FEWEST_ROWS = 64  # of a piece; products of fewer rows are slow themselves
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """The softmax of the scores of visible keys, times the values.
+
+    Args:
+        query: (B, H, S, D)
+        key: (B, H, K, D), as is `value`.
+        value: values.
+        visible: (1 or B, 1, 1 or S, K), True where a query sees a key; None: everywhere.
+        scaling: factor of the scores, 1/sqrt(D) where None.
+        dropout: probability of dropping an attention weight.
+
+    Returns:
+        (B, H, S, D)
+    """
+    if not _are_products_faster(query):
+        return F.scaled_dot_product_attention(query, key, value, visible, dropout, scale=scaling)
+    batch, heads, rows, dim = query.shape
+    query = query * (dim**-0.5 if scaling is None else scaling)
+    added = None if visible is None else _added(visible, query).expand(batch, -1, rows, -1)
+    cells = _SCORES_AT_ONCE // heads
+    items = max(1, cells // (rows * key.shape[2]))
+    step = rows if items > 1 else max(_FEWEST_ROWS, cells // key.shape[2])
+    return torch.cat(
+        [
+            torch.cat(
+                [
+                    _piece(
+                        query[at, :, part],
+                        key[at],
+                        value[at],
+                        None if added is None else added[at, :, part],
+                        dropout,
+                    )
+                    for part in _slices(rows, step)
+                ],
+                dim=2,
+            )
+            for at in _slices(batch, items)
+        ]
+    )
+
+
+def _piece(
+    query: Tensor, key: Tensor, value: Tensor, added: Tensor | None, dropout: float
+) -> Tensor:
+    scores = query @ key.transpose(-1, -2)
+    if added is not None:
+        scores = scores + added
+    return F.dropout(scores.softmax(-1), dropout) @ value
+
+
+def _added(visible: Tensor, query: Tensor) -> Tensor:
+    """What is added to the scores: next to nothing is left of what is not visible."""
+    return torch.zeros_like(visible, dtype=query.dtype).masked_fill_(
+        ~visible, torch.finfo(query.dtype).min
+    )
+
+
+def _slices(length: int, step: int) -> list[slice]:
+    return [slice(start, start + step) for start in range(0, length, step)]
+
+
+def _are_products_faster(query: Tensor) -> bool:
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return False
+    learns = query.requires_grad and torch.is_grad_enabled()
+    return learns or not torch.cpu._is_amx_tile_supported()
