@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import BertConfig, BertLMHeadModel
+from transformers import BertConfig, BertLMHeadModel, DynamicCache, EncoderDecoderCache
 
 from models.checkpoint import Checkpoint
 from models.contrastive import info_nce
@@ -67,7 +67,10 @@ class Matcher(nn.Module):
 
 
 class Summarizer(nn.Module):
-    """A Transformer decoder that writes, looking at the encoder's tokens."""
+    """A Transformer decoder that writes, looking at the encoder's tokens.
+
+    It starts with the encoder's words: what it reads and what it may write is not learned anew.
+    """
 
     def __init__(self, student: Student, checkpoint: Checkpoint) -> None:
         super().__init__()
@@ -86,6 +89,9 @@ class Summarizer(nn.Module):
             add_cross_attention=True,
         )
         self.decoder = BertLMHeadModel(self.config).to(student.device)
+        words = student.model.get_input_embeddings().weight
+        with torch.no_grad():
+            self.decoder.get_input_embeddings().weight.copy_(words)
 
     def loss(self, codes: Sequence[EncoderInput], summaries: Sequence[Sequence[int]]) -> Tensor:
         """Cross entropy of each summary's next token; summaries hold their special tokens."""
@@ -120,7 +126,7 @@ class Summarizer(nn.Module):
             eos_token_id=last,
             pad_token_id=self.config.pad_token_id,
             do_sample=False,
-            use_cache=False,
+            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
             encoder_hidden_states=hidden.float(),
             encoder_attention_mask=mask.long(),
         )[0].tolist()
