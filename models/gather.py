@@ -35,7 +35,7 @@ def gather_attention(
     step = len(rows) if query.is_cuda else _ROWS_AT_ONCE
     parts = [
         attention(
-            rows[part].transpose(1, 2),
+            rows[part],
             _collect(keys, picked[part]),
             _collect(values, picked[part]),
             visible[part],
@@ -70,7 +70,7 @@ def _with_global_rows(
     chosen = is_global.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
     items = torch.arange(batch, device=query.device)[:, None]
     rows = _split(query, pattern.block_size).unflatten(0, (batch, -1))[items, chosen]
-    rows = rows.flatten(1, 2).transpose(1, 2)  # (B, H, G * S, D)
+    rows = rows.transpose(1, 2).flatten(2, 3)  # (B, H, G * S, D)
     mask = pattern.key_mask[:, None, None, :]
     wide = attention(rows, key, value, mask, scaling, dropout)
     wide = wide.reshape(batch, heads, most, -1, dim).transpose(1, 2)
@@ -103,15 +103,18 @@ def _visible_keys(pattern: AttentionPattern, picked: Tensor) -> Tensor:
 
 
 def _split(x: Tensor, block_size: int) -> Tensor:
-    """(B, H, L, D) as blocks in the projections' own layout, (B * N, S, H, D)."""
-    rows = F.pad(x.transpose(1, 2), (0, 0, 0, 0, 0, -x.shape[2] % block_size))
-    return rows.reshape(-1, block_size, *rows.shape[2:])
+    """(B, H, L, D) as blocks, (B * N, H, S, D)."""
+    batch, heads, length, dim = x.shape
+    padded = F.pad(x, (0, 0, 0, -length % block_size))
+    return padded.view(batch, heads, -1, block_size, dim).transpose(1, 2).flatten(0, 1)
 
 
 def _collect(blocks: Tensor, picked: Tensor) -> Tensor:
     """The picked blocks of each row side by side, (rows, H, K * S, D).
 
-    Whole blocks are copied as they lie: 9 times faster than a gather per head.
+    A block of a head is copied as a whole, once, to where the products want it.
     """
-    flat = blocks.flatten(1).index_select(0, picked.flatten())
-    return flat.reshape(len(picked), -1, *blocks.shape[2:]).transpose(1, 2)
+    heads = blocks.shape[1]
+    each = picked[:, None, :] * heads + torch.arange(heads, device=picked.device)[:, None]
+    flat = blocks.flatten(0, 1).flatten(1).index_select(0, each.flatten())
+    return flat.reshape(len(picked), heads, -1, blocks.shape[-1])

@@ -42,28 +42,18 @@ def attention(
         return F.scaled_dot_product_attention(query, key, value, visible, dropout, scale=scaling)
     batch, heads, rows, dim = query.shape
     query = query * (dim**-0.5 if scaling is None else scaling)
-    added = None if visible is None else _added(visible, query).expand(batch, -1, rows, -1)
     cells = _SCORES_AT_ONCE // heads
     items = max(1, cells // (rows * key.shape[2]))
     step = rows if items > 1 else max(_FEWEST_ROWS, cells // key.shape[2])
-    return torch.cat(
-        [
-            torch.cat(
-                [
-                    _piece(
-                        query[at, :, part],
-                        key[at],
-                        value[at],
-                        None if added is None else added[at, :, part],
-                        dropout,
-                    )
-                    for part in _slices(rows, step)
-                ],
-                dim=2,
-            )
-            for at in _slices(batch, items)
+    wholes = []
+    for at in _slices(batch, items):
+        added = None if visible is None else _added(visible.expand(batch, -1, -1, -1)[at], query)
+        parts = [
+            _piece(query[at, :, part], key[at], value[at], _rows(added, part), dropout)
+            for part in _slices(rows, step)
         ]
-    )
+        wholes.append(torch.cat(parts, dim=2))
+    return torch.cat(wholes)
 
 
 def _piece(
@@ -75,11 +65,18 @@ def _piece(
     return F.dropout(scores.softmax(-1), dropout) @ value
 
 
-def _added(visible: Tensor, query: Tensor) -> Tensor:
-    """What is added to the scores: next to nothing is left of what is not visible."""
+def _added(visible: Tensor, query: Tensor) -> Tensor | None:
+    """What is added to the scores, so that next to nothing is left of what is not visible."""
+    if bool(visible.all()):
+        return None
     return torch.zeros_like(visible, dtype=query.dtype).masked_fill_(
         ~visible, torch.finfo(query.dtype).min
     )
+
+
+def _rows(added: Tensor | None, part: slice) -> Tensor | None:
+    """Those of some queries; a mask of one row is every query's."""
+    return added if added is None or added.shape[2] == 1 else added[:, :, part]
 
 
 def _slices(length: int, step: int) -> list[slice]:
