@@ -61,18 +61,23 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that was found; a signal that did not find it is None."""
+    """A chunk that was found; a signal that did not find it is None.
+
+    Attributes:
+        target: Where.
+        chunk: What.
+        parts: What its score is made of,
+        score: … and how well it fits in all.
+        cosine: To the query.
+        bm25: Of the query's words.
+    """
 
     target: Target
     chunk: ChunkRow
     parts: Parts
+    score: float
     cosine: float | None = None
     bm25: float | None = None
-
-    @property
-    def score(self) -> float:
-        """How well the chunk fits."""
-        return self.parts.score
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -159,7 +164,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms),
     )
-    return Hit(item.target, chunk, parts, item.cosine, item.bm25)
+    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25)
 
 
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:

@@ -178,7 +178,7 @@ def nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> l
 
 
 def _hit(target: Target, chunk: ChunkRow, cosine: float) -> Hit:
-    return Hit(target, chunk, Parts(vector=cosine), cosine)
+    return Hit(target, chunk, Parts(vector=cosine), cosine, cosine)
 
 
 def _overlaps(hit: Hit, home: OpenIndex, source: ChunkRow) -> bool:

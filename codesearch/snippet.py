@@ -26,12 +26,16 @@ class Passage:
 
 def split_lines(text: str) -> tuple[str, ...]:
     """All lines of a text, without line ends."""
-    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    return _without_ends(text.removesuffix("\n").split("\n"))
 
 
 def chunk_lines(text: str, start_line: int, end_line: int) -> tuple[str, ...]:
     """Lines of a file's text, without line ends."""
-    return split_lines(text)[start_line - 1 : end_line]
+    return _without_ends(text.removesuffix("\n").split("\n")[start_line - 1 : end_line])
+
+
+def _without_ends(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.removesuffix("\r") for line in lines)
 
 
 def line_scores(lines: Sequence[str], query: str) -> list[float]:
