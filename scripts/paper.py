@@ -4,8 +4,8 @@
 
 TASKS is what `mine_tasks.py` wrote. Every system is trained and scored on every task with every
 seed, a seed after the other; what is finished is kept in --out, so a run that ends (`--minutes`)
-is gone on with by the same command. Then a training step's memory and time are measured, and
-`results/paper-<commit>.json`, `docs/paper.md` and `docs/paper.png` are written from all that is
+is gone on with by the same command. Unless --no-save, a training step's memory and time are
+measured then, and `results/paper-<commit>.json`, `docs/paper.md` and `docs/paper.png` are written from all that is
 there. The last line printed is JSON: the scores by task and system.
 """
 
@@ -39,11 +39,15 @@ def main() -> None:
             if time.monotonic() > until:
                 break
             cell(plan, checkpoint, arguments)
-    report = gathered(checkpoint, arguments)
+    runs = ended(checkpoint, arguments)
+    scores = tables.summaries(runs)
     if not arguments.no_save:
+        limits = footprint.Limits(arguments.model, arguments.device, arguments.memory_gb)
+        report = provenance("paper", f"python scripts/paper.py {' '.join(sys.argv[1:])}")
+        report |= {"scores": scores, "runs": runs, "footprint": footprint.measure(limits)}
         save(report)
         publish(report)
-    print(json.dumps({"task scores": report["scores"]}))
+    print(json.dumps({"task scores": scores}))
 
 
 def read_arguments() -> argparse.Namespace:
@@ -58,7 +62,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--test-examples", type=int, default=500)
     parser.add_argument("--pool", type=int, default=1000, help="functions that a search is among")
     parser.add_argument("--memory-gb", type=float, default=8.0, help="that a step may take")
-    parser.add_argument("--no-save", action="store_true")
+    parser.add_argument("--no-save", action="store_true", help="only train and score")
     add_options(parser)
     parser.set_defaults(full_up_to=0, epochs=2)
     return parser.parse_args()
@@ -89,17 +93,13 @@ def cell(plan: Plan, checkpoint: Checkpoint, arguments: argparse.Namespace) -> N
     print(f"{out.name}: {found['scores']}", file=sys.stderr, flush=True)
 
 
-def gathered(checkpoint: Checkpoint, arguments: argparse.Namespace) -> dict:
-    """What is finished, and a step's footprint."""
+def ended(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[dict]:
+    """The results of the runs that have ended."""
     every = (
         finished(plan, checkpoint, folder_of(plan, arguments), limits_of(plan, arguments))
         for plan in plans(arguments)
     )
-    runs = [found for found in every if found is not None]
-    scores = tables.summaries(runs)
-    limits = footprint.Limits(arguments.model, arguments.device, arguments.memory_gb)
-    report = provenance("paper", f"python scripts/paper.py {' '.join(sys.argv[1:])}")
-    return report | {"scores": scores, "runs": runs, "footprint": footprint.measure(limits)}
+    return [found for found in every if found is not None]
 
 
 def publish(report: dict) -> None:

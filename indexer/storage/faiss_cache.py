@@ -22,10 +22,13 @@ from models.replacing import replacing
 
 # Up to here all vectors are compared, which takes about 10 ms.
 FLAT_UP_TO = 50_000
-_SAMPLE_PER_LIST = 64
 _PROBED_SHARE = 4
 _LEAST_PROBES, _MOST_PROBES = 64, 512
 _CENTROIDS_IN_GRAPH = 8192  # from here on a graph finds the nearest centroids faster
+# Vectors a list that centroids are found in, and passes over them. Many lists get less, or finding
+# them would take half an hour for ten million vectors; 39 are what FAISS asks for.
+_SAMPLE, _PASSES = 64, 10
+_SAMPLE_OF_MANY, _PASSES_OF_MANY = 39, 5
 _AT_ONCE = 50_000
 
 
@@ -52,10 +55,11 @@ class VectorIndex:
             graph.hnsw.efSearch = 128
             quantizer = graph
         made = cls.__new__(cls)
-        made._index = faiss.IndexIVFScalarQuantizer(
+        made._index = index = faiss.IndexIVFScalarQuantizer(
             quantizer, dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         )
-        made._index.train(np.ascontiguousarray(sample, dtype=np.float32))
+        index.cp.niter = _PASSES if lists < _CENTROIDS_IN_GRAPH else _PASSES_OF_MANY
+        index.train(np.ascontiguousarray(sample, dtype=np.float32))
         return made
 
     @classmethod
@@ -235,7 +239,8 @@ def empty_index(
     """
     lists = wanted_lists(count)
     if lists:
-        vectors = sample(lists * _SAMPLE_PER_LIST)
+        each = _SAMPLE if lists < _CENTROIDS_IN_GRAPH else _SAMPLE_OF_MANY
+        vectors = sample(lists * each)
         if len(vectors) >= lists:
             return VectorIndex.in_lists(lists, vectors)
     return VectorIndex(dimension)
