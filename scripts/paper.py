@@ -4,9 +4,9 @@
 
 TASKS is what `mine_tasks.py` wrote. Every system is trained and scored on every task with every
 seed, a seed after the other; what is finished is kept in --out, so a run that ends (`--minutes`)
-is gone on with by the same command. Unless --no-save, a training step's memory and time are
-measured then, and `results/paper-<commit>.json`, `docs/paper.md` and `docs/paper.png` are written from all that is
-there. The last line printed is JSON: the scores by task and system.
+is gone on with by the same command. Then, unless --no-save, a training step's memory and time are
+measured, and `results/paper-<commit>.json`, `docs/paper.md` and `docs/paper.png` are written from
+all that is there. The last line printed is JSON: the scores by task and system.
 """
 
 import argparse
