@@ -15,6 +15,7 @@ from pathlib import Path
 
 from indexer.errors import CodesearchError, RefNotFound
 from indexer.progress import Progress
+from indexer.sources.clones import OWNER_FILE
 from indexer.sources.listing import WORKING_TREE
 from indexer.sources.repository import find_repository, resolve_ref
 from indexer.storage.binding import read_facts
@@ -36,10 +37,11 @@ class Cleaned:
 def clean_all(home: IndexHome, progress: Progress) -> Cleaned:
     """Remove the indexes of vanished repositories, vanished refs, and vectors nobody names."""
     with _nobody_writing(home, progress):
-        gone = [folder for folder in home.repos() if not Path(_root(folder)).is_dir()]
-        names = tuple(_root(folder) for folder in gone)
+        gone = [folder for folder in home.repos() if not _is_there(_root(folder))]
+        names = tuple(_root(folder) or str(folder.folder) for folder in gone)
         for folder in gone:
             folder.delete()
+        names += tuple(_remove_clones_without_index(home))
         refs = [name for folder in home.repos() for name in _clean_refs(folder)]
         return Cleaned(names, tuple(refs), _clean_vectors(home))
 
@@ -47,7 +49,7 @@ def clean_all(home: IndexHome, progress: Progress) -> Cleaned:
 def clean_repo(home: IndexHome, folder: RepoFolder, progress: Progress) -> Cleaned:
     """Remove one repository's index, its clone if it was indexed by URL, and its own vectors."""
     with _nobody_writing(home, progress):
-        root = Path(_root(folder))
+        root = Path(_root(folder) or folder.folder)
         folder.delete()
         if root.is_relative_to(home.clones):
             shutil.rmtree(root, ignore_errors=True)
@@ -116,8 +118,25 @@ def _is_dead(reader: Reader, ref: RefInfo) -> bool:
     return False
 
 
+def _remove_clones_without_index(home: IndexHome) -> list[str]:
+    """Clones whose indexing never began."""
+    clones = [file.parent for file in home.clones.glob(f"**/*.git/{OWNER_FILE}")]
+    unused = [clone for clone in clones if not home.repo(clone.resolve()).exists]
+    for clone in unused:
+        shutil.rmtree(clone, ignore_errors=True)
+    return list(map(str, unused))
+
+
+def _is_there(root: str) -> bool:
+    return bool(root) and Path(root).is_dir()
+
+
 def _root(folder: RepoFolder) -> str:
+    """Where the repository is: "" for an index that was begun and knows nothing yet.
+
+    One that cannot be read stands for itself: it may be repaired.
+    """
     try:
-        return read_facts(folder).get("root", str(folder.folder))
+        return read_facts(folder).get("root", "")
     except CodesearchError:
         return str(folder.folder)

@@ -52,7 +52,7 @@ def _number(value: str | int) -> int:
     try:
         return int(value)
     except ValueError:
-        raise UsageError(f"{value!r} is not a whole number", "give -k and -C a number") from None
+        raise UsageError(f"{value!r} is not a whole number", "give one, like 10") from None
 
 
 IndexOption = Annotated[
@@ -256,7 +256,10 @@ def similar(
     place: Annotated[
         str | None, typer.Argument(metavar="FILE:LINE", help="Code to find the like of.")
     ] = None,
-    top_k: TopOption = 10,
+    top_k: Annotated[
+        int | None,
+        typer.Option("-k", metavar="N", parser=_number, help="How many: 10, of clusters all."),
+    ] = None,
     repo: Annotated[
         str | None, typer.Option(metavar="REPO", help="Look in this repository instead.")
     ] = None,
@@ -279,18 +282,21 @@ def similar(
 ) -> None:
     """Find code like the code at a line, or near-duplicates."""
     from codesearch.querying import Output, read_filters
-    from codesearch.similar import Place, run_clusters, run_similar
+    from codesearch.similar import SIMILAR, Place, run_clusters, run_similar
     from indexer.storage.home import find_home
 
     output = Output(as_json, as_jsonl, vimgrep, files_only, context)
     filters = read_filters(lang or (), kind or (), path or ())
     if clusters == (place is not None):
         raise UsageError("give either FILE:LINE or --clusters", "see `codesearch similar --help`")
+    if clusters and (as_jsonl or vimgrep or files_only or context is not None):
+        raise UsageError("--clusters prints groups", "leave --jsonl, --vimgrep, -l and -C away")
     if place is None:
-        found = run_clusters(find_home(home), repo, filters, threshold, as_json, quiet)
+        found = run_clusters(find_home(home), repo, filters, threshold, top_k, as_json, quiet)
     else:
         at = Place.read(place)
-        found = run_similar(find_home(home), at, repo, filters, top_k, output, quiet)
+        most = SIMILAR if top_k is None else top_k
+        found = run_similar(find_home(home), at, repo, filters, most, output, quiet)
     raise typer.Exit(0 if found else 1)
 
 
@@ -404,9 +410,10 @@ def main() -> None:
         code = _fail(str(error), error.hint)
     except _ARGUMENT_FAULT as error:
         code = _fail(*_argument_problem(error))
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except BrokenPipeError:
+        code = _enough()
+    except SystemExit as end:  # Typer makes 1 of a closed pipe, which means "nothing found" here
+        code = _enough() if isinstance(end.__context__, BrokenPipeError) else end.code
     except OSError as error:
         code = _fail(str(error), "check the path, its permissions and the disk")
     except KeyboardInterrupt:
@@ -414,6 +421,12 @@ def main() -> None:
     if code == INTERRUPTED:
         tell_fault("interrupted", "run the same command again: it goes on from here")
     sys.exit(code)
+
+
+def _enough() -> int:
+    """The reader of a pipe has seen enough: nothing more is written, and that is no fault."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _argument_problem(error: Exception) -> tuple[str, str]:

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import socket
 
-PROTOCOL = 1
-# What decides how results look on the user's terminal.
-_ENVIRONMENT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "TERM_PROGRAM")
+PROTOCOL = 2
+# What the server says when it takes a request up. One that is stopped, or busy for long with
+# another request, does not, and the query is answered without it.
+GREETING = b"codesearch\n"
+# The variables that decide how results look on the user's terminal.
+LOOKS = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "TERM_PROGRAM")
 _LONGEST_PATH = 100  # bytes: the address of a socket holds 108
 _CONNECT_SECONDS = 0.2
+_GREETING_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
 
 
@@ -50,23 +54,28 @@ def ask(home: Path, options: dict[str, Any]) -> int | None:
     connection = connect(home)
     if connection is None:
         return None
-    request = {
-        "protocol": PROTOCOL,
-        "options": options,
-        "cwd": os.getcwd(),
-        "terminals": [sys.stdout.isatty(), sys.stderr.isatty()],
-        "columns": shutil.get_terminal_size().columns,
-        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-    }
     try:
         with connection, connection.makefile("rwb") as stream:
+            connection.settimeout(_GREETING_SECONDS)
+            if stream.readline(len(GREETING)) != GREETING:
+                return None
+            connection.settimeout(_ANSWER_SECONDS)
+            request = {
+                "protocol": PROTOCOL,
+                "options": options,
+                "cwd": os.getcwd(),
+                "terminals": [sys.stdout.isatty(), sys.stderr.isatty()],
+                "columns": shutil.get_terminal_size().columns,
+                "environment": {name: os.environ[name] for name in LOOKS if name in os.environ},
+            }
             stream.write(json.dumps(request).encode() + b"\n")
             stream.flush()
             head = json.loads(stream.readline())
             if head["code"] is None:
                 return None
             out, err = (_exactly(stream.read(head[name]), head[name]) for name in ("out", "err"))
-    except (OSError, ValueError, KeyError, TypeError):  # it stopped, or is another program
+    except (OSError, ValueError, KeyError, TypeError):  # it stopped, or is another program, or
+        # there is no working directory any more: then the query itself says so
         return None
     sys.stdout.buffer.write(out)
     sys.stdout.buffer.flush()
@@ -90,7 +99,6 @@ def connect(home: Path) -> socket.socket | None:
     try:
         connection.settimeout(_CONNECT_SECONDS)
         connection.connect(os.fspath(path))
-        connection.settimeout(_ANSWER_SECONDS)
     except OSError:
         connection.close()
         return None

@@ -24,11 +24,11 @@ _LINE_ARGUMENTS = {
 _USUAL_ARGUMENTS = ["+{line}", "{path}"]  # vi, vim, nvim, emacs, nano, kak, micro
 
 
-def open_in_editor(hit: Hit, query: str) -> int:
-    """Open the file of a hit at its best line; returns the editor's exit code.
+def open_in_editor(hit: Hit, query: str) -> None:
+    """Open the file of a hit at its best line.
 
     Raises:
-        UsageError: the file is not on disk, or no editor is set.
+        UsageError: the file is not on disk, no editor is set, or the editor fails.
     """
     root = Path(hit.target.reader.root)
     path = root / hit.chunk.path
@@ -39,13 +39,21 @@ def open_in_editor(hit: Hit, query: str) -> int:
             "leave --open away, or search the working tree",
         )
     line, _ = best_source_line(hit, query)
-    return subprocess.run(editor_command(path, line), check=False).returncode
+    command = editor_command(path, line)
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise UsageError(
+            f"{shlex.join(command)} ended with exit code {code}", "check VISUAL or EDITOR"
+        )
 
 
 def editor_command(path: Path, line: int) -> list[str]:
     """The command of `VISUAL` or `EDITOR` for a place in a file."""
     chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    command = shlex.split(chosen)
+    try:
+        command = shlex.split(chosen)
+    except ValueError:  # a quote without its other half
+        command = []
     if not command or shutil.which(command[0]) is None:
         raise UsageError(f"no editor {chosen!r}", "set VISUAL or EDITOR to your editor")
     arguments = _LINE_ARGUMENTS.get(Path(command[0]).stem, _USUAL_ARGUMENTS)

@@ -42,9 +42,11 @@ def plain_lines(
         if explain:
             yield f"  {explanation(result)}"
         is_whole = hit.chunk.kind in _WHOLE_KINDS
-        for number, passage in enumerate(passages(hit, answer.meant, context, is_whole)):
-            if number:
-                yield "  ..."
+        line = hit.chunk.start_line
+        for passage in passages(hit, answer.meant, context, is_whole):
+            if passage.start_line != line:
+                yield f"  ... {passage.start_line}:"
+            line = passage.end_line + 1
             yield from (f"  {line}".rstrip() for line in passage.lines)
         yield ""
 
@@ -91,6 +93,7 @@ def result_record(result: SearchResult, rank: int, explain: bool = False) -> dic
         "symbol": chunk.symbol,
         "snippet": "\n".join(chunk_lines(text, chunk.start_line, chunk.end_line)),
         "more": [_short_record(other) for other in result.more],
+        "root": hit.target.reader.root,
     }
     if explain:
         record["explain"] = score_parts(result)
@@ -177,18 +180,20 @@ def place(hit: Hit, working_directory: Path) -> str:
     """Where a hit is, for people: from the working directory, or after its repository's name."""
     chunk, reader = hit.chunk, hit.target.reader
     is_here = working_directory.is_relative_to(reader.root)
-    path = shown_path(hit, working_directory) if is_here else f"{_name(hit)}{chunk.path}"
-    return f"{one_line(path)}:{chunk.start_line}-{chunk.end_line}"
+    if is_here or hit.target.ref.name != WORKING_TREE:
+        path = shown_path(hit, working_directory)
+    else:
+        path = one_line(f"{reader.name}/{chunk.path}")
+    return f"{path}:{chunk.start_line}-{chunk.end_line}"
 
 
 def shown_path(hit: Hit, working_directory: Path) -> str:
-    """A path that works from the working directory; for other refs, `ref:path` as git shows it."""
-    if hit.target.ref.name != WORKING_TREE:
-        return one_line(f"{hit.target.ref.name}:{hit.chunk.path}")
-    path = Path(hit.target.reader.root) / hit.chunk.path
-    return one_line(os.path.relpath(path, working_directory))
+    """A path that works from the working directory; for other refs, `ref:path` as git shows it.
 
-
-def _name(hit: Hit) -> str:
-    name, ref = hit.target.reader.name, hit.target.ref.name
-    return f"{name}/" if ref == WORKING_TREE else f"{name}@{ref}:"
+    Outside its repository that has the repository's name in front.
+    """
+    reader, ref = hit.target.reader, hit.target.ref.name
+    if ref == WORKING_TREE:
+        return one_line(os.path.relpath(Path(reader.root) / hit.chunk.path, working_directory))
+    is_here = working_directory.is_relative_to(reader.root)
+    return one_line(f"{'' if is_here else f'{reader.name}@'}{ref}:{hit.chunk.path}")

@@ -66,7 +66,7 @@ class Change:
 def refresh_command(reader: Reader, ref: RefInfo) -> str:
     """The command that brings a ref up to date, with the options it was indexed with."""
     command = ["codesearch", "index", reader.root]
-    if ref.name not in (WORKING_TREE, "HEAD"):
+    if ref.name != WORKING_TREE:
         command += ["--ref", ref.name]
     for option, globs in (("--path", ref.selection.paths), ("--exclude", ref.selection.excludes)):
         for glob in globs:

@@ -11,7 +11,7 @@ from indexer.encoding import BatchEncoder
 from indexer.errors import UsageError
 from indexer.progress import Progress
 from indexer.sources.ignore import escape_glob
-from indexer.sources.listing import Selection
+from indexer.sources.listing import WORKING_TREE, Selection
 from indexer.sources.repository import Repository, clone, find_repository, is_url
 from indexer.storage.home import IndexHome
 from indexer.storage.reader import Reader
@@ -43,6 +43,11 @@ class Wish:
     def __post_init__(self) -> None:
         if self.device.partition(":")[0] not in _DEVICES:
             raise UsageError(f"unknown device {self.device!r}", f"use {', '.join(_DEVICES)}")
+        if self.ref == WORKING_TREE:
+            raise UsageError(
+                f"--ref {WORKING_TREE} would be the files on disk",
+                f"leave --ref away for those; a branch of that name is refs/heads/{WORKING_TREE}",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.style import Style
@@ -24,6 +27,7 @@ from indexer.sources.listing import WORKING_TREE
 MORE_SHOWN = 3
 # Up to here a passage is highlighted as part of its unit, so that a docstring stays a string.
 _LINES_LEXED = 2_000
+_FRAME = 6  # cells of a panel's edge beside its title
 _LEXERS = {"tsx": "typescript", "bash": "bash", "rst": "rst"}
 
 
@@ -45,12 +49,11 @@ def render(
     """
     for rank, result in enumerate(answer.results, 1):
         shown = passages(result.best, answer.meant, context, is_whole=False)
-        console.print(_panel(result, rank, shown, working_directory, explain))
+        title = _title(result.best, rank, working_directory, console.width - _FRAME)
+        console.print(_panel(result, title, shown, explain))
 
 
-def _panel(
-    result: SearchResult, rank: int, shown: list[Passage], working_directory: Path, explain: bool
-) -> Panel:
+def _panel(result: SearchResult, title: Text, shown: list[Passage], explain: bool) -> Panel:
     hit = result.best
     body = _code(hit, shown)
     if result.more:
@@ -59,7 +62,7 @@ def _panel(
         body.append(Text(explanation(result), style="dim"))
     return Panel(
         Group(*body),
-        title=_title(hit, rank, working_directory),
+        title=title,
         title_align="left",
         subtitle=Text(f" {result.score:.3f} ", style="dim"),
         subtitle_align="right",
@@ -86,14 +89,29 @@ def _folded(count: int) -> Text:
     return Text(f"  ⋯ {count:,} line{'s' if count > 1 else ''}", style="dim")
 
 
-def _title(hit: Hit, rank: int, working_directory: Path) -> Text:
+def _title(hit: Hit, rank: int, working_directory: Path, width: int) -> Text:
+    """Rank, place, symbol and kind: what does not fit goes from the end, then from the path."""
     link = Style(link=_link(hit)) if hit.target.ref.name == WORKING_TREE else Style()
     title = Text(f" {rank} ", style="bold")
-    title.append(place(hit, working_directory), style=Style(color="cyan", bold=True) + link)
-    if hit.chunk.symbol:
-        title.append(f"  {one_line(hit.chunk.symbol)}", style="magenta")
-    title.append(f"  {hit.chunk.kind} ", style="dim")
-    return title
+    shown = _shortened(place(hit, working_directory), width - title.cell_len - 1)
+    title.append(shown, style=Style(color="cyan", bold=True) + link)
+    symbol = Text(f"  {one_line(hit.chunk.symbol)}" if hit.chunk.symbol else "", style="magenta")
+    kind = Text(f"  {hit.chunk.kind}", style="dim")
+    for part in (symbol, kind):
+        if title.cell_len + part.cell_len < width:
+            title.append_text(part)
+    return title.append(" ")
+
+
+def _shortened(text: str, width: int) -> str:
+    """A place in so many cells, cut in its middle: its end names the file and the lines."""
+    if cell_len(text) <= width:
+        return text
+    head = set_cell_size(text, max(0, (width - 1) // 3)).rstrip()
+    tail = text
+    while tail and cell_len(head) + 1 + cell_len(tail) > width:
+        tail = tail[1:]
+    return f"{head}…{tail}"
 
 
 def _more(result: SearchResult) -> Text:
@@ -115,7 +133,7 @@ def _syntax(hit: Hit, passage: Passage) -> Syntax:
         first, before = passage.start_line, ()
     return Syntax(
         "\n".join([*before, *passage.lines]),
-        _LEXERS.get(hit.chunk.language, hit.chunk.language),
+        _lexer(hit.chunk.language),
         line_numbers=True,
         start_line=first,
         line_range=(len(before) + 1, len(before) + len(passage.lines)),
@@ -123,6 +141,13 @@ def _syntax(hit: Hit, passage: Passage) -> Syntax:
         background_color="default",
         word_wrap=True,
     )
+
+
+def _lexer(language: str) -> Lexer | str:
+    """What Pygments reads a language with; PHP begins inside, since `<?php` is far above."""
+    if language == "php":
+        return get_lexer_by_name("php", startinline=True, stripnl=False, ensurenl=True)
+    return _LEXERS.get(language, language)
 
 
 def _link(hit: Hit) -> str:

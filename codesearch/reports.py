@@ -62,8 +62,8 @@ def print_status(console: Console, status: RepoStatus, as_json: bool) -> None:
     rows = {
         "model": f"{status.model} ({status.fingerprint[:12]})",
         "index": f"{status.size_bytes / _MEGABYTE:.1f} MB",
-        "files": f"{counts.files:,} ({_tally(counts.by_language)})",
-        "chunks": f"{counts.chunks:,} ({_tally(counts.by_kind)}), {counts.tokens:,} tokens",
+        "files": f"{counts.files:,}{_in_brackets(counts.by_language)}",
+        "chunks": f"{counts.chunks:,}{_in_brackets(counts.by_kind)}, {counts.tokens:,} tokens",
         "above the limit": f"{counts.split_units:,} units, encoded in parts",
         "last encoded": status.last_encoding or "nothing",
         "not yet encoded": f"{counts.pending:,} chunks",
@@ -185,7 +185,8 @@ def _ref_line(item: RefStatus) -> str:
     state = change.describe() if change.is_stale else "up to date"
     age = _age(item.ref.indexed_at)
     files = _count(item.files, "file")
-    return f"{item.ref.name}{commit}: {files}, indexed {age}; {state}"
+    part = _part(item.ref.selection)
+    return f"{item.ref.name}{commit}: {files}{part}, indexed {age}; {state}"
 
 
 def _age(moment: float) -> str:
@@ -203,6 +204,10 @@ def _count(number: int, noun: str) -> str:
 def _tally(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {name}" for name, count in ordered)
+
+
+def _in_brackets(counts: Mapping[str, int]) -> str:
+    return f" ({_tally(counts)})" if counts else ""
 
 
 def _status_record(status: RepoStatus) -> dict[str, object]:
@@ -227,6 +232,8 @@ def _status_record(status: RepoStatus) -> dict[str, object]:
                 "ref": item.ref.name,
                 "commit": item.ref.commit,
                 "files": item.files,
+                "paths": item.ref.selection.paths,
+                "excludes": item.ref.selection.excludes,
                 "indexed_at": item.ref.indexed_at,
                 "changed": len(item.change.changed),
                 "gone": len(item.change.gone),

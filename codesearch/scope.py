@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import CodesearchError, IndexNotFound, RefNotFound, UsageError
+from indexer.sources.clones import is_url, place_of
 from indexer.sources.listing import WORKING_TREE
 from indexer.sources.repository import Repository, find_repository
 from indexer.storage.binding import read_facts
@@ -103,9 +104,12 @@ def _named_scope(home: IndexHome, repo: str) -> Scope:
 
 
 def _named(home: IndexHome, repo: str) -> tuple[RepoFolder, ...]:
-    """Indexes by path, then by name, then by the end of a name."""
+    """Indexes by URL, or by path, then by name, then by the end of a name."""
     path = Path(repo).expanduser()
-    folder = _indexed_at(home, path) if path.is_dir() else home.repo(path.resolve())
+    if is_url(repo):
+        folder: RepoFolder | None = home.repo(place_of(repo, home.clones))
+    else:
+        folder = _indexed_at(home, path) if path.is_dir() else home.repo(path.resolve())
     if folder is not None and folder.exists:
         return (folder,)
     names = _names(home)
@@ -127,6 +131,8 @@ def _not_indexed(home: IndexHome, repo: str) -> IndexNotFound:
     known = ", ".join(sorted(filter(None, _names(home).values()))) or "none"
     path = Path(repo).expanduser()
     name, place = (path.resolve(),) * 2 if path.is_dir() else (repr(repo), "PATH")
+    if is_url(repo):
+        place = repo
     return IndexNotFound(
         f"{name} is not indexed (indexed: {known})", f"run `codesearch index {place}`"
     )

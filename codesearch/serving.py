@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codesearch.answer import QueryEncoder, Searcher
-from codesearch.client import PROTOCOL, connect, socket_path
+from codesearch.client import GREETING, LOOKS, PROTOCOL, connect, socket_path
 from codesearch.console import tell_fault
 from codesearch.querying import Output, Question, open_searcher, run, show_notes
 from codesearch.scope import find_scope
@@ -114,11 +114,14 @@ class Server:
             with connection:
                 self._serve(connection)
             last = time.monotonic()
+            self._look_around()  # now, since the next query may come before a quiet moment does
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer one request; a client that breaks off harms nobody."""
         connection.settimeout(_REQUEST_SECONDS)
         with contextlib.suppress(OSError), connection.makefile("rwb") as stream:
+            stream.write(GREETING)
+            stream.flush()
             request = _Request.read(stream.readline(_LONGEST_REQUEST))
             code, out, err = _DECLINED if request is None else self._answer(request)
             reply = {"code": code, "out": len(out), "err": len(err)}
@@ -239,6 +242,8 @@ def _surroundings(
         screen.is_terminal = is_terminal
     environment, cwd = dict(os.environ), os.getcwd()
     streams = sys.stdout, sys.stderr
+    for name in LOOKS:
+        os.environ.pop(name, None)
     os.environ.update(request.environment)
     sys.stdout, sys.stderr = screens
     try:

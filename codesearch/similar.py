@@ -29,6 +29,7 @@ from indexer.storage.home import IndexHome
 from indexer.storage.reader import ChunkRow
 from indexer.words import words
 
+SIMILAR = 10  # results, unless another number is asked for
 LEAST_LINES = 5  # shorter functions are alike without anybody having copied them
 _AT_ONCE = 1024
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>[1-9]\d{0,8})(?::\d*)?:?")
@@ -41,6 +42,9 @@ class Place:
 
     path: Path
     line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
 
     @classmethod
     def read(cls, text: str) -> Place:
@@ -90,7 +94,7 @@ def find_similar(
     vector = None if home.vectors is None else home.vectors.vector(source.id)
     if vector is None:
         raise IndexNotFound(
-            f"{place.path}:{place.line} is not encoded yet",
+            f"{place} is not encoded yet",
             f"run `codesearch index {home.reader.root}`",
         )
     if not filters.kinds:
@@ -101,9 +105,9 @@ def find_similar(
         key=lambda hit: (-hit.score, *hit.place),
     )
     results = tuple(SearchResult(hit, strongest=hit.score) for hit in hits[:top_k])
-    asked = words(source.symbol or source.path)
+    meant = words(source.symbol or source.path)
     elapsed_ms = (time.perf_counter() - started) * 1000
-    return Answer(asked, asked, elapsed_ms, searcher.is_stale, results)
+    return Answer(str(place), meant, elapsed_ms, searcher.is_stale, results)
 
 
 def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[Cluster]:
@@ -156,7 +160,7 @@ def _chunk_at(item: OpenIndex, place: Place) -> ChunkRow:
     found = item.reader.chunk_at(item.ref.id, path, place.line)
     if found is None:
         raise IndexNotFound(
-            f"{place.path}:{place.line} is not part of the index of {repository.name}",
+            f"{place} is not part of the index of {repository.name}",
             "choose a line of a file that `codesearch status` counts, or index it",
         )
     return found
@@ -222,14 +226,17 @@ def run_clusters(
     repo: str | None,
     filters: Filters,
     threshold: float,
+    most: int | None,
     as_json: bool,
     quiet: bool,
 ) -> bool:
-    """The command with --clusters, over one repository; tells whether there are any."""
+    """The command with --clusters; tells whether there are any. `most` None shows all."""
+    if most is not None:
+        check_top_k(most)
     searcher = open_searcher(home, repo, None, quiet)
     try:
         found = [find_clusters(item, filters, threshold) for item in searcher.indexes]
-        clusters = [cluster for some in found for cluster in some]
+        clusters = [cluster for some in found for cluster in some][:most]
         _print_clusters(clusters, as_json)
     finally:
         searcher.close()

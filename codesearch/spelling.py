@@ -7,7 +7,7 @@ A word is an error if neither the indexes nor the model know it; what was meant 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from indexer.terms import stemmed
 from indexer.words import parts
@@ -35,13 +35,19 @@ def corrected(
         if SHORTEST <= len(word) <= _LONGEST and word.isascii() and word.isalpha():
             if count(stemmed(word)) or knows(word):
                 continue
-            meant = max(_one_edit_away(word), key=lambda other: count(stemmed(other)))
+            meant = max(_one_edit_away(word), key=lambda w: (count(stemmed(w)), knows(w)))
             if count(stemmed(meant)):
                 changes[part] = meant.capitalize() if part[0].isupper() else meant
-    if not changes:
-        return text, {}
-    wrong = re.compile("|".join(map(re.escape, changes)))
-    return _IDENTIFIER.sub(lambda name: wrong.sub(lambda m: changes[m[0]], name[0]), text), changes
+    return _IDENTIFIER.sub(lambda name: _mended(name[0], changes), text), changes
+
+
+def _mended(identifier: str, changes: Mapping[str, str]) -> str:
+    """An identifier with its wrong parts replaced, each as a whole."""
+    mended, rest = "", identifier
+    for part in parts(identifier):
+        before, _, rest = rest.partition(part)
+        mended += before + changes.get(part, part)
+    return mended + rest
 
 
 def _one_edit_away(word: str) -> Iterator[str]:

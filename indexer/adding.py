@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,20 +121,6 @@ class Adding:
                 yield file
 
 
-def storable(listing: Listing) -> Listing:
-    """Leave out file names that are not UTF-8: no output format could print them."""
-    named = {path: path.isascii() or _is_utf8(path) for path in listing.files}
-    if all(named.values()):
-        return listing
-    bad = [path for path, good in named.items() if not good]
-    return replace(
-        listing,
-        files={path: blob for path, blob in listing.files.items() if named[path]},
-        stamps={path: stamp for path, stamp in listing.stamps.items() if _is_utf8(path)},
-        skipped={**listing.skipped, **dict.fromkeys(bad, "file name is not UTF-8")},
-    )
-
-
 def _read(
     reader: BlobReader, files: dict[str, str], ref: str, unreadable: list[str]
 ) -> Iterator[SourceFile]:
@@ -143,11 +129,3 @@ def _read(
             yield SourceFile(path, blob_id, reader.read(path, blob_id, ref))
         except OSError:  # gone or changed since it was listed, or not in a partial clone
             unreadable.append(path)
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

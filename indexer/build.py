@@ -30,7 +30,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.adding import Added, Adding, storable
+from indexer.adding import Added, Adding
 from indexer.encoding import Backlog, BatchEncoder, Encoded, encode_backlog, settle_known
 from indexer.errors import IndexDamaged
 from indexer.progress import SILENCE, Progress
@@ -103,6 +103,7 @@ class IndexBuild:
             RefNotFound: there is no such ref.
             StorageError: the disk is full or not writable.
         """
+        facts_of(self.repository, self.checkpoint)  # before anything is written
         self.folder.create()
         with storage_failures(self.home.folder), writing(self.folder, self.progress):
             if rebuild:
@@ -129,7 +130,6 @@ class IndexBuild:
             store, vectors = Store(self.folder.database), VectorStore(self.home.vectors)
             try:
                 store.bind(facts_of(self.repository, self.checkpoint))
-                listing = storable(listing)
                 added, encoded = self._add_and_encode(
                     store, vectors, listing, selection, max_encode_tokens
                 )

@@ -14,6 +14,7 @@ import pytest
 
 import indexer.adding
 import indexer.build
+from codesearch.freshness import find_change
 from indexer.build import IndexBuild
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
 from indexer.sources.repository import find_repository
@@ -402,4 +403,5 @@ def test_a_path_that_is_not_utf8_is_left_out_and_counted(home, folder, checkpoin
     assert report.files == 3
     reader = Reader(home.repo(folder.resolve()))
     assert reader.refs()[0].skipped == {"file name is not UTF-8": 1}
+    assert not find_change(reader, reader.refs()[0]).is_stale
     reader.close()

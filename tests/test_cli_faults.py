@@ -3,6 +3,7 @@
 Whatever happens, what was indexed before stays.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -242,6 +243,17 @@ def test_a_closed_pipe_is_silent(library):
     )
     assert done.stderr == b""
     assert done.stdout.count(b"\n") == 1
+    assert done.returncode == 0
+
+
+def test_a_repository_whose_path_is_not_utf8_is_refused_and_leaves_nothing(own, tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    odd.mkdir()
+    (odd / "a.py").write_text("x = 1\n")
+    run = codesearch("index", home=own.home, cwd=odd)
+    assert run.code == 2
+    assert "is not UTF-8\n  rename the folder" in run.err
+    assert len(list((own.home / "repos").iterdir())) == 1
 
 
 def test_a_repository_that_is_gone_is_answered_from_the_index(own, tmp_path):

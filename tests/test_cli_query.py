@@ -13,7 +13,7 @@ from tests.git_repositories import make_repository, write
 
 RESULT_KEYS = [
     *("rank", "score", "repo", "ref", "commit", "path", "start_line", "end_line"),
-    *("language", "kind", "symbol", "snippet", "more"),
+    *("language", "kind", "symbol", "snippet", "more", "root"),
 ]
 
 
@@ -45,6 +45,10 @@ def test_a_ref_has_its_commit(own):
     assert len(first["commit"]) == 40
     listed = own.run("query", "configuration", "--ref", "main", "-l").lines
     assert listed[0] == f"main:{first['path']}"
+    options = ("query", "configuration", "--ref", "main", "--repo", str(own.root))
+    elsewhere = codesearch(*options, "-l", home=own.home, cwd=own.home).lines
+    assert elsewhere[0] == f"app@main:{first['path']}"
+    assert first["root"] == str(own.root.resolve())
 
 
 def test_jsonl_is_one_result_a_line(library):
@@ -208,7 +212,7 @@ def test_context_is_lines_around_the_best_ones(library):
     ]
     assert "  package web" not in run.lines
     run = library.run("query", "retry until it succeeds", "-k", "1", "-C", "2")
-    assert run.lines[1] == "  package web"
+    assert run.lines[1:3] == ["  ... 1:", "  package web"]
 
 
 def test_explain_shows_the_parts_of_a_score(library):
@@ -244,6 +248,14 @@ def test_an_editor_that_is_not_there_is_a_fault(library):
     run = library.run("query", "config", "-k", "1", "-l", "--open", env={"EDITOR": "no-editor-x"})
     assert run.code == 2
     assert run.err.startswith("codesearch: no editor 'no-editor-x'\n")
+    run = library.run("query", "config", "-k", "1", "-l", "--open", env={"EDITOR": "'"})
+    assert run.err.startswith('codesearch: no editor "\'"\n')
+
+
+def test_an_editor_that_fails_is_a_fault(library):
+    run = library.run("query", "config", "-k", "1", "-l", "--open", env={"EDITOR": "false"})
+    assert run.code == 2
+    assert "ended with exit code 1" in run.err
 
 
 def test_a_plain_folder_is_found_from_below(own, tmp_path):

@@ -98,6 +98,16 @@ def test_a_ref_that_moved_is_reported(own):
     )
 
 
+def test_a_head_beside_the_working_tree_is_named_in_the_command(own):
+    assert own.run("index", "--ref", "HEAD").code == 0
+    (own.root / "new.py").write_text("x = 1\n")
+    commit_all(own.root)
+    command = f"codesearch index {own.root} --ref HEAD"
+    assert f"run `{command}`" in own.run("query", "load_config", "--ref", "HEAD").err
+    assert own.run(*command.split()[1:]).code == 0
+    assert own.run("query", "load_config", "--ref", "HEAD", "--json").json["stale"] is False
+
+
 def test_the_command_repeats_the_options_of_the_index(own):
     assert own.run("index", "--path", "app/", "--exclude", "*.md").code == 0
     for number in range(codesearch.freshness.REFRESH_FILES + 1):

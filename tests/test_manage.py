@@ -88,6 +88,35 @@ def test_clean_removes_what_is_dead(own, tmp_path):
     assert own.run("clean").err == "removed 0 unused vectors\n"
 
 
+def test_clean_removes_what_was_only_begun(own, tmp_path):
+    url = make_repository(tmp_path / "remote", {"a.py": "x = 1\n"}).as_uri()
+    assert own.run("index", url, "--ref", "nope").code == 2  # cloned, and not indexed
+    begun = IndexHome(own.home).repo(tmp_path / "begun")
+    begun.create()
+    begun.database.touch()
+    err = own.run("clean").err
+    assert f"removed the index of {begun.folder}\n" in err
+    assert "remote.git\n" in err
+    assert not begun.exists
+    assert list(IndexHome(own.home).clones.glob("**/*.git")) == []
+
+
+def test_a_repository_that_was_indexed_by_url_is_meant_by_its_url(own, tmp_path):
+    url = make_repository(tmp_path / "remote", {"a.py": "def far_away(): pass\n"}).as_uri()
+    assert own.run("index", url).code == 0
+    assert own.run("query", "far_away", "--repo", url, "-l").lines[0].endswith("@HEAD:a.py")
+    assert own.run("status", url, "--json").json["files"] == 1
+    assert own.run("clean", url).code == 0
+    assert own.run("status", url).fault().endswith(f"run `codesearch index {url}`")
+
+
+def test_status_says_which_part_is_indexed(own):
+    assert own.run("index", "app", "--exclude", "net.py").code == 0
+    assert "1 file in app without net.py, indexed " in own.run("status").lines[-1]
+    ref = own.run("status", "--json").json["refs"][0]
+    assert (ref["paths"], ref["excludes"]) == (["/app"], ["net.py"])
+
+
 @pytest.mark.parametrize("command", ["clean", "index"])
 def test_what_a_killed_writer_left_is_removed(own, command):
     folder = IndexHome(own.home).repo(find_repository(own.root)[0].root).folder

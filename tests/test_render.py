@@ -38,6 +38,23 @@ def test_code_is_highlighted_and_the_path_is_a_link(library):
     assert f"file://{library.root}/app/config.py#L4" in text
 
 
+def test_a_title_that_is_too_long_keeps_the_file_and_the_lines(own):
+    place = "src/main/java/com/example/enterprise/platform/serialization/AdapterFactory.java"
+    write(own.root, {place: "class AdapterFactory {\n  int adapters;\n}\n"})
+    for width, ends in ((60, "AdapterFactory.java:1-3"), (40, "actory.java:1-3")):
+        title = seen(panel(own, "AdapterFactory", COLUMNS=str(width)))[0]
+        assert len(title) == width
+        assert re.search(rf" 1 src/.*…\S*{re.escape(ends)} ", title)
+    title = seen(panel(own, "AdapterFactory", COLUMNS="110"))[0]
+    assert f"{place}:1-3  AdapterFactory " in title
+    assert "class" not in title
+
+
+def test_php_is_highlighted_where_a_passage_begins_inside_the_file(own):
+    write(own.root, {"Mailer.php": "<?php\n\nfunction sendMail($to) {\n  return mail($to);\n}\n"})
+    assert "\x1b[94;49mfunction" in panel(own, "sendMail")
+
+
 def test_no_color_is_respected(library):
     text = panel(library, "load_config", NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*(3|4|9)[0-7]", text)

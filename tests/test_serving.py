@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from codesearch.client import connect, socket_path
+from codesearch.client import GREETING, connect, socket_path
 from tests.command_line import Place, finish, start
 from tests.git_repositories import make_repository, write
 
@@ -154,6 +155,7 @@ def test_strangers_words_are_declined(server):
         connection = connect(server.home)
         assert connection is not None
         with connection, connection.makefile("rwb") as stream:
+            assert stream.readline() == GREETING
             stream.write(line)
             stream.flush()
             assert json.loads(stream.readline())["code"] is None
@@ -202,9 +204,48 @@ def test_a_server_that_breaks_off_is_replaced_by_the_client(own):
         process = start("query", "load_config", "-l", "-k", "1", home=own.home, cwd=own.root)
         connection, _ = listener.accept()
         with connection:
+            connection.sendall(GREETING)
             connection.recv(1 << 16)
             connection.sendall(b'{"code": 0, "out": 99, "err": 0}\nshort')
         assert finish(process).lines == ["app/config.py"]
+
+
+def test_the_looks_are_those_of_the_client(own, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    process = serving(own)
+    monkeypatch.delenv("FORCE_COLOR")
+    try:
+        assert own.run("query", "load_config", "-k", "1").lines[0].startswith("app/config.py:4-6 ")
+    finally:
+        assert stopped(process).code == 0
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(own):
+    process = serving(own)
+    process.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    assert own.run("query", "load_config", "-l", "-k", "1").lines == ["app/config.py"]
+    assert time.monotonic() - started < 15  # not the time that an answer may take
+    process.send_signal(signal.SIGCONT)
+    assert stopped(process).code == 0
+
+
+def test_changes_are_seen_while_queries_come_without_a_pause(own, monkeypatch, tmp_path):
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 0.1\nexec {shutil.which("git")} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    process = serving(own)
+    try:
+        assert own.run("query", "brand_new_zebra", "-l", "-k", "1").code == 0
+        (own.root / "zebra.py").write_text("def brand_new_zebra():\n    return 7\n")
+        deadline = time.monotonic() + 60
+        while own.run("query", "brand_new_zebra", "-l", "-k", "1").lines != ["zebra.py"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        assert stopped(process).code == 0
 
 
 def test_a_deep_home_listens_elsewhere(tmp_path):

@@ -50,9 +50,9 @@ def test_more_results_do_not_change_the_first(copies):
 
 def test_the_smallest_unit_around_the_line_counts(copies):
     method = copies.run("similar", "app/net.py:5", "--json").json
-    assert method["query"].startswith("client fetch")
-    around = copies.run("similar", "app/net.py:2", "--json", "--kind", "function").json
-    assert around["query"] == "client"
+    assert method["query"] == "app/net.py:5"
+    assert {result["kind"] for result in method["results"]} == {"function"}
+    assert copies.run("similar", "app/net.py:2", "--json").json["results"] == []  # no other class
 
 
 def test_filters_and_formats_are_those_of_query(copies):
@@ -130,3 +130,14 @@ def test_places_are_read_as_compilers_print_them(text, path, line):
 def test_what_is_no_place_is_refused(text):
     with pytest.raises(UsageError, match="no FILE:LINE"):
         Line.read(text)
+
+
+@pytest.mark.parametrize("option", ["--jsonl", "--vimgrep", "-l", "-C2"])
+def test_groups_have_no_other_formats(copies, option):
+    assert "leave --jsonl" in copies.run("similar", "--clusters", option).fault()
+
+
+def test_so_many_groups_are_shown(copies):
+    every = copies.run("similar", "--clusters", "--threshold", "0.5", "--json").json
+    some = copies.run("similar", "--clusters", "--threshold", "0.5", "--json", "-k", "1").json
+    assert some == every[:1]

@@ -52,3 +52,17 @@ def test_the_more_frequent_word_was_meant():
     counts = {stemmed("reader"): 1, stemmed("render"): 5}
     text, _ = corrected("reander", lambda stem: counts.get(stem, 0), lambda _: False)
     assert text == "render"
+
+
+def test_a_wrong_word_inside_a_right_one_is_left_alone():
+    text, changes = correct("confi and its confiserie, parse_confi")
+    assert text == "config and its confiserie, parse_config"
+    assert changes == {"confi": "config"}
+
+
+def test_of_words_with_one_stem_the_known_one_is_meant():
+    assert stemmed("retry") == stemmed("retri")
+    count = {stemmed("retry"): 3}
+    assert corrected("retr it", lambda stem: count.get(stem, 0), {"retry"}.__contains__)[0] == (
+        "retry it"
+    )

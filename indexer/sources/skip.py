@@ -81,11 +81,21 @@ _PROSE = frozenset(
 
 def path_reason(path: str) -> str | None:
     """Why a file of this POSIX path is left out, or None; looks at the name alone."""
+    if not (path.isascii() or _is_utf8(path)):
+        return "file name is not UTF-8"  # no output format could print it
     folder, _, name = path.rpartition("/")
     reason = folder_reason(folder) or _name_reason(name.lower())
     if reason is None and folder and f"{folder.rpartition('/')[2]}/{name}" in _LAST_TWO:
         return "secret"
     return reason
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1 << 12)
