@@ -15,6 +15,9 @@ from torch.nn import functional as F
 # Scores of a piece, all heads together: 6 MB, and as much for what the softmax makes of them.
 _SCORES_AT_ONCE = 3 << 20
 _FEWEST_ROWS = 64  # of a piece; products of fewer rows are slow themselves
+# Scores of a head that gradients need are kept. Of more than these SDPA, which computes them anew,
+# is as fast, and takes less memory.
+_MOST_KEPT = 512 * 512
 
 
 def attention(
@@ -38,7 +41,7 @@ def attention(
     Returns:
         (B, H, S, D)
     """
-    if not _are_products_faster(query):
+    if not _are_products_faster(query, key):
         return F.scaled_dot_product_attention(query, key, value, visible, dropout, scale=scaling)
     batch, heads, rows, dim = query.shape
     query = query * (dim**-0.5 if scaling is None else scaling)
@@ -83,8 +86,9 @@ def _slices(length: int, step: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, length, step)]
 
 
-def _are_products_faster(query: Tensor) -> bool:
+def _are_products_faster(query: Tensor, key: Tensor) -> bool:
     if query.device.type != "cpu" or query.dtype != torch.bfloat16:
         return False
-    learns = query.requires_grad and torch.is_grad_enabled()
-    return learns or not torch.cpu._is_amx_tile_supported()
+    if query.requires_grad and torch.is_grad_enabled():
+        return query.shape[2] * key.shape[2] <= _MOST_KEPT
+    return not torch.cpu._is_amx_tile_supported()

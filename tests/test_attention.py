@@ -97,7 +97,7 @@ def test_full_equals_dense_where_the_blocks_cover_all_pairs(reach):
 @pytest.mark.parametrize("masked", [None, "all", "each"])
 @pytest.mark.parametrize("shape", [(1, 7, 9), (5, 40, 80), (2, 300, 90), (3, 200, 4000)])
 def test_products_in_pieces_equal_the_fused_kernel(shape, masked, monkeypatch):
-    monkeypatch.setattr(products, "_are_products_faster", lambda query: True)
+    monkeypatch.setattr(products, "_are_products_faster", lambda query, key: True)
     monkeypatch.setattr(products, "_SCORES_AT_ONCE", 3 * 70 * 90)
     monkeypatch.setattr(products, "_FEWEST_ROWS", 16)
     batch, rows, keys = shape
@@ -122,9 +122,12 @@ def test_products_in_pieces_equal_the_fused_kernel(shape, masked, monkeypatch):
 
 
 def test_products_are_not_taken_where_the_fused_kernel_is_faster():
-    assert not products._are_products_faster(torch.zeros(1, 1, 1, 4))  # float32
-    half = torch.zeros(1, 1, 1, 4, dtype=torch.bfloat16, requires_grad=True)
-    assert products._are_products_faster(half)
+    some = torch.zeros(1, 1, 100, 4)
+    assert not products._are_products_faster(some, some)  # float32
+    half = some.bfloat16().requires_grad_()
+    assert products._are_products_faster(half, half)
+    much = torch.zeros(1, 1, 1000, 4, dtype=torch.bfloat16)  # to keep for gradients
+    assert not products._are_products_faster(much.requires_grad_(), much)
 
 
 @needs_compiler
