@@ -21,7 +21,7 @@ from indexer.sources.repository import find_repository, resolve_ref
 from indexer.storage.binding import read_facts
 from indexer.storage.failures import storage_failures
 from indexer.storage.home import IndexHome, RepoFolder
-from indexer.storage.locking import writing
+from indexer.storage.locking import writing, writing_if_free
 from indexer.storage.reader import Reader, RefInfo
 
 
@@ -119,12 +119,19 @@ def _is_dead(reader: Reader, ref: RefInfo) -> bool:
 
 
 def _remove_clones_without_index(home: IndexHome) -> list[str]:
-    """Clones whose indexing never began."""
-    clones = [file.parent for file in home.clones.glob(f"**/*.git/{OWNER_FILE}")]
-    unused = [clone for clone in clones if not home.repo(clone.resolve()).exists]
-    for clone in unused:
-        shutil.rmtree(clone, ignore_errors=True)
-    return list(map(str, unused))
+    """Clones whose indexing never began, nor is about to."""
+    removed = []
+    for clone in [file.parent for file in home.clones.glob(f"**/*.git/{OWNER_FILE}")]:
+        folder = home.repo(clone.resolve())
+        if folder.exists:
+            continue
+        folder.create()
+        with writing_if_free(folder) as is_held:
+            if is_held:
+                shutil.rmtree(clone, ignore_errors=True)
+                folder.delete()
+                removed.append(str(clone))
+    return removed
 
 
 def _is_there(root: str) -> bool:

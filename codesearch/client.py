@@ -74,9 +74,8 @@ def ask(home: Path, options: dict[str, Any]) -> int | None:
             if head["code"] is None:
                 return None
             out, err = (_exactly(stream.read(head[name]), head[name]) for name in ("out", "err"))
-    except (OSError, ValueError, KeyError, TypeError):  # it stopped, or is another program, or
-        # there is no working directory any more: then the query itself says so
-        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # it stopped, is another program, or the working directory is gone
     sys.stdout.buffer.write(out)
     sys.stdout.buffer.flush()
     sys.stderr.buffer.write(err)

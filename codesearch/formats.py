@@ -42,11 +42,11 @@ def plain_lines(
         if explain:
             yield f"  {explanation(result)}"
         is_whole = hit.chunk.kind in _WHOLE_KINDS
-        line = hit.chunk.start_line
+        expected = hit.chunk.start_line
         for passage in passages(hit, answer.meant, context, is_whole):
-            if passage.start_line != line:
+            if passage.start_line != expected:
                 yield f"  ... {passage.start_line}:"
-            line = passage.end_line + 1
+            expected = passage.end_line + 1
             yield from (f"  {line}".rstrip() for line in passage.lines)
         yield ""
 
@@ -178,12 +178,9 @@ def passages(hit: Hit, query: str, context: int | None, is_whole: bool) -> list[
 
 def place(hit: Hit, working_directory: Path) -> str:
     """Where a hit is, for people: from the working directory, or after its repository's name."""
-    chunk, reader = hit.chunk, hit.target.reader
-    is_here = working_directory.is_relative_to(reader.root)
-    if is_here or hit.target.ref.name != WORKING_TREE:
-        path = shown_path(hit, working_directory)
-    else:
-        path = one_line(f"{reader.name}/{chunk.path}")
+    chunk, path = hit.chunk, shown_path(hit, working_directory)
+    if hit.target.ref.name == WORKING_TREE and not _is_inside(hit, working_directory):
+        path = one_line(f"{hit.target.reader.name}/{chunk.path}")
     return f"{path}:{chunk.start_line}-{chunk.end_line}"
 
 
@@ -195,5 +192,9 @@ def shown_path(hit: Hit, working_directory: Path) -> str:
     reader, ref = hit.target.reader, hit.target.ref.name
     if ref == WORKING_TREE:
         return one_line(os.path.relpath(Path(reader.root) / hit.chunk.path, working_directory))
-    is_here = working_directory.is_relative_to(reader.root)
-    return one_line(f"{'' if is_here else f'{reader.name}@'}{ref}:{hit.chunk.path}")
+    name = "" if _is_inside(hit, working_directory) else f"{reader.name}@"
+    return one_line(f"{name}{ref}:{hit.chunk.path}")
+
+
+def _is_inside(hit: Hit, working_directory: Path) -> bool:
+    return working_directory.is_relative_to(hit.target.reader.root)

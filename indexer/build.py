@@ -32,9 +32,10 @@ from typing import TYPE_CHECKING
 
 from indexer.adding import Added, Adding
 from indexer.encoding import Backlog, BatchEncoder, Encoded, encode_backlog, settle_known
-from indexer.errors import IndexDamaged
+from indexer.errors import IndexDamaged, UsageError
 from indexer.progress import SILENCE, Progress
 from indexer.sources.repository import Repository
+from indexer.sources.skip import is_utf8
 from indexer.sources.walk import Listing, Selection, Stamp, list_files
 from indexer.storage.binding import check_binding, facts_of
 from indexer.storage.failures import storage_failures
@@ -102,8 +103,12 @@ class IndexBuild:
             IndexDamaged: the index cannot be read.
             RefNotFound: there is no such ref.
             StorageError: the disk is full or not writable.
+            UsageError: the repository's path is not UTF-8, so no output could name it.
         """
-        facts_of(self.repository, self.checkpoint)  # before anything is written
+        root = str(self.repository.root)
+        if not is_utf8(root):
+            shown = root.encode("utf-8", "replace").decode()
+            raise UsageError(f"the path {shown} is not UTF-8", "rename the folder")
         self.folder.create()
         with storage_failures(self.home.folder), writing(self.folder, self.progress):
             if rebuild:

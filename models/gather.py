@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.attention_pattern import AttentionPattern
-from models.products import attention
+from models.products import attention, slices
 
 # Blocks of queries whose keys are gathered at a time on a CPU: their copies stay in its cache.
 _ROWS_AT_ONCE = 8
@@ -31,18 +31,20 @@ def gather_attention(
         pattern = pattern.within(pattern.reach)
     picked = _picked_rows(pattern)  # (B * N, K)
     visible = _visible_keys(pattern, picked)  # (B * N, 1, 1 | S, K * S)
+    of_heads = torch.arange(heads, device=picked.device)[:, None]
+    copied = picked[:, None, :] * heads + of_heads  # (B * N, H, K): blocks of one head
     rows, keys, values = (_split(x, pattern.block_size) for x in (query, key, value))
     step = len(rows) if query.is_cuda else _ROWS_AT_ONCE
     parts = [
         attention(
             rows[part],
-            _collect(keys, picked[part]),
-            _collect(values, picked[part]),
+            _collect(keys, copied[part]),
+            _collect(values, copied[part]),
             visible[part],
             scaling,
             dropout,
         )
-        for part in (slice(start, start + step) for start in range(0, len(rows), step))
+        for part in slices(len(rows), step)
     ]
     out: Tensor = torch.cat(parts).unflatten(0, (batch, -1))  # (B, N, H, S, D)
     if pattern.reach is None and bool(pattern.is_global.any()):
@@ -109,12 +111,10 @@ def _split(x: Tensor, block_size: int) -> Tensor:
     return padded.view(batch, heads, -1, block_size, dim).transpose(1, 2).flatten(0, 1)
 
 
-def _collect(blocks: Tensor, picked: Tensor) -> Tensor:
-    """The picked blocks of each row side by side, (rows, H, K * S, D).
+def _collect(blocks: Tensor, copied: Tensor) -> Tensor:
+    """The blocks (B * N, H, S, D) that each row sees, side by side, (rows, H, K * S, D).
 
     A block of a head is copied as a whole, once, to where the products want it.
     """
-    heads = blocks.shape[1]
-    each = picked[:, None, :] * heads + torch.arange(heads, device=picked.device)[:, None]
-    flat = blocks.flatten(0, 1).flatten(1).index_select(0, each.flatten())
-    return flat.reshape(len(picked), heads, -1, blocks.shape[-1])
+    flat = blocks.flatten(0, 1).flatten(1).index_select(0, copied.flatten())
+    return flat.reshape(*copied.shape[:2], -1, blocks.shape[-1])

@@ -49,11 +49,11 @@ def attention(
     items = max(1, cells // (rows * key.shape[2]))
     step = rows if items > 1 else max(_FEWEST_ROWS, cells // key.shape[2])
     wholes = []
-    for at in _slices(batch, items):
+    for at in slices(batch, items):
         added = None if visible is None else _added(visible.expand(batch, -1, -1, -1)[at], query)
         parts = [
             _piece(query[at, :, part], key[at], value[at], _rows(added, part), dropout)
-            for part in _slices(rows, step)
+            for part in slices(rows, step)
         ]
         wholes.append(torch.cat(parts, dim=2))
     return torch.cat(wholes)
@@ -82,7 +82,8 @@ def _rows(added: Tensor | None, part: slice) -> Tensor | None:
     return added if added is None or added.shape[2] == 1 else added[:, :, part]
 
 
-def _slices(length: int, step: int) -> list[slice]:
+def slices(length: int, step: int) -> list[slice]:
+    """A length in parts of `step`; the last may be shorter, as far as it goes."""
     return [slice(start, start + step) for start in range(0, length, step)]
 
 

@@ -81,7 +81,7 @@ _PROSE = frozenset(
 
 def path_reason(path: str) -> str | None:
     """Why a file of this POSIX path is left out, or None; looks at the name alone."""
-    if not (path.isascii() or _is_utf8(path)):
+    if not is_utf8(path):
         return "file name is not UTF-8"  # no output format could print it
     folder, _, name = path.rpartition("/")
     reason = folder_reason(folder) or _name_reason(name.lower())
@@ -90,7 +90,8 @@ def path_reason(path: str) -> str | None:
     return reason
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Whether a path can be printed: the bytes of other names are kept as lone surrogates."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from indexer.errors import IndexMismatch, UsageError
+from indexer.errors import IndexMismatch
 from indexer.sources.repository import Repository
 from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
@@ -18,17 +18,9 @@ REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
 
 
 def facts_of(repository: Repository, checkpoint: Checkpoint) -> dict[str, str]:
-    """What an index remembers of its repository and model.
-
-    Raises:
-        UsageError: the repository's path is not UTF-8, so no output could name it.
-    """
-    root = str(repository.root)
-    if os.fsencode(root) != root.encode("utf-8", "replace"):
-        shown = root.encode("utf-8", "replace").decode()
-        raise UsageError(f"the path {shown} is not UTF-8", "rename the folder")
+    """What an index remembers of its repository and model."""
     return {
-        "root": root,
+        "root": str(repository.root),
         "name": repository.name,
         "model": checkpoint.name if checkpoint.is_shipped else str(checkpoint.folder),
         "fingerprint": checkpoint.fingerprint,

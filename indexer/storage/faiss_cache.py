@@ -27,8 +27,7 @@ _LEAST_PROBES, _MOST_PROBES = 64, 512
 _CENTROIDS_IN_GRAPH = 8192  # from here on a graph finds the nearest centroids faster
 # Vectors a list that centroids are found in, and passes over them. Many lists get less, or finding
 # them would take half an hour for ten million vectors; 39 are what FAISS asks for.
-_SAMPLE, _PASSES = 64, 10
-_SAMPLE_OF_MANY, _PASSES_OF_MANY = 39, 5
+_EFFORT, _EFFORT_FOR_MANY = (64, 10), (39, 5)
 _AT_ONCE = 50_000
 
 
@@ -58,7 +57,7 @@ class VectorIndex:
         made._index = index = faiss.IndexIVFScalarQuantizer(
             quantizer, dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         )
-        index.cp.niter = _PASSES if lists < _CENTROIDS_IN_GRAPH else _PASSES_OF_MANY
+        _, index.cp.niter = _effort(lists)
         index.train(np.ascontiguousarray(sample, dtype=np.float32))
         return made
 
@@ -219,6 +218,11 @@ def probed_lists(lists: int) -> int:
     return max(_LEAST_PROBES, min(lists // _PROBED_SHARE, _MOST_PROBES))
 
 
+def _effort(lists: int) -> tuple[int, int]:
+    """How many vectors a list its centroids are found in, and in how many passes."""
+    return _EFFORT if lists < _CENTROIDS_IN_GRAPH else _EFFORT_FOR_MANY
+
+
 def _fits(lists: int, count: int) -> bool:
     """Whether an index of so many lists still suits so many vectors."""
     if not lists:
@@ -239,7 +243,7 @@ def empty_index(
     """
     lists = wanted_lists(count)
     if lists:
-        each = _SAMPLE if lists < _CENTROIDS_IN_GRAPH else _SAMPLE_OF_MANY
+        each, _ = _effort(lists)
         vectors = sample(lists * each)
         if len(vectors) >= lists:
             return VectorIndex.in_lists(lists, vectors)
