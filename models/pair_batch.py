@@ -12,28 +12,19 @@ from models.inputs import EncoderInput
 
 @dataclass(frozen=True, slots=True)
 class PairBatch:
-    """B queries and B + H codes: code `i` answers query `i`, the last H are wrong on purpose.
-
-    The masks also say which of the M pairs before the batch, oldest first, are no negatives.
-    """
+    """B queries and B + H codes: code `i` answers query `i`, the last H are wrong on purpose."""
 
     queries: tuple[EncoderInput, ...]
     codes: tuple[EncoderInput, ...]
-    not_negative: NDArray[np.bool_]  # (B, B + H + M) True: the code may answer the query too
-    alike: NDArray[np.bool_]  # (B, B + H + M) True: … where the codes' vectors are nearly the same
+    not_negative: NDArray[np.bool_]  # (B, B + H) True: the code may answer the query too
+    alike: NDArray[np.bool_]  # (B, B + H) True: … where the codes' vectors are nearly the same
 
     def __post_init__(self) -> None:
         shape = (len(self.queries), len(self.codes))
         if not 0 < shape[0] <= shape[1]:
             raise ValueError(f"{shape[0]} queries need as many codes or more, got {shape[1]}")
-        masks = self.not_negative.shape, self.alike.shape
-        if masks[0] != masks[1] or masks[0][0] != shape[0] or masks[0][1] < shape[1]:
-            raise ValueError(f"masks must have shape {shape} or be wider, got {masks}")
-
-    @property
-    def earlier(self) -> int:
-        """How many earlier pairs the masks know."""
-        return int(self.not_negative.shape[1]) - len(self.codes)
+        if not self.not_negative.shape == self.alike.shape == shape:
+            raise ValueError(f"masks must have shape {shape}, got {self.not_negative.shape}")
 
     @property
     def tokens(self) -> int:

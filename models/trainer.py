@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, CheckpointError
-from models.contrastive import Earlier, Loss, nearly_same, pair_loss
+from models.contrastive import Loss, nearly_same, pair_loss
 from models.pair_batch import PairBatch
 from models.student import Student
 from models.training_state import State, load_state, moments, restore, save_state
@@ -117,11 +117,9 @@ class Trainer:
         self._parameters = self.student.parameters()
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
         self._optimizer = _optimizer(self._parameters, settings.weight_decay)
-        nothing = torch.empty(0, checkpoint.dimension, device=device)
-        self._earlier = Earlier(nothing, nothing)
 
     def learn(self, batch: PairBatch) -> Report:
-        """Take one step; the batch may know of the pairs that the last steps learned.
+        """Take one step.
 
         Raises:
             CheckpointError: the gradient is not a number; the weights are as they were.
@@ -129,7 +127,7 @@ class Trainer:
         rate = self.settings.rate(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        loss, vectors = self.add_gradients(batch)
+        loss = self.add_gradients(batch)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.settings.max_norm)
         if not bool(norm.isfinite()):
             raise CheckpointError(
@@ -139,8 +137,6 @@ class Trainer:
         self._optimizer.zero_grad()
         self.step += 1
         self._update_average()
-        queries, codes = vectors.tensor_split([len(batch.queries)])
-        self._earlier = self._earlier.last(batch.earlier).and_then(queries, codes)
         return Report(
             step=self.step,
             loss=loss.total.item(),
@@ -151,20 +147,15 @@ class Trainer:
             learning_rate=rate,
         )
 
-    def add_gradients(self, batch: PairBatch, cached: bool | None = None) -> tuple[Loss, Tensor]:
-        """Add the gradients of a batch to those of the weights; `cached` None: by its size.
-
-        Returns:
-            The loss, and the vectors (2 B + H, E) that it is of, the queries' first.
-        """
+    def add_gradients(self, batch: PairBatch, cached: bool | None = None) -> Loss:
+        """Add the gradients of a batch to those of the weights; `cached` None: by its size."""
         inputs = (*batch.queries, *batch.codes)
         if cached is None:
             cached = batch.tokens > self._cache_above
         if not cached:
-            vectors = self.student.encode(inputs)
-            loss = self._loss(vectors, batch)
+            loss = self._loss(self.student.encode(inputs), batch)
             loss.total.backward()
-            return loss, vectors
+            return loss
         with torch.no_grad():
             vectors = self.student.encode(inputs)
         loss = self._loss(vectors.requires_grad_(), batch)
@@ -174,22 +165,20 @@ class Trainer:
             weights = self.student.weights()
             again = self.student.encode_chunk([inputs[i] for i in chunk], weights)
             again.backward(vectors.grad[chunk])
-        return loss, vectors
+        return loss
 
     def _loss(self, vectors: Tensor, batch: PairBatch) -> Loss:
         queries, codes = vectors.tensor_split([len(batch.queries)])
         device = vectors.device
         excluded = torch.from_numpy(batch.not_negative).to(device)
-        earlier = self._earlier.last(batch.earlier)
-        every = torch.cat([codes, earlier.codes])
-        excluded = excluded | nearly_same(every, torch.from_numpy(batch.alike).to(device))
+        excluded = excluded | nearly_same(codes, torch.from_numpy(batch.alike).to(device))
         teacher = None
         if self._teacher is not None:
             with torch.no_grad():
                 teacher = self._teacher.encode(batch.queries)
         settings = self.settings
         return pair_loss(
-            queries, codes, earlier, excluded, teacher, settings.temperature, settings.distillation
+            queries, codes, excluded, teacher, settings.temperature, settings.distillation
         )
 
     def _update_average(self) -> None:
@@ -208,10 +197,7 @@ class Trainer:
         """
         first, second = moments(self._optimizer, self._parameters)
         weights = {name: p.detach() for name, p in self._parameters.items()}
-        earlier = {"queries": self._earlier.queries, "codes": self._earlier.codes}
-        state = State(
-            self.step, self._facts(facts), weights, self._average, first, second, earlier
-        )
+        state = State(self.step, self._facts(facts), weights, self._average, first, second)
         save_state(path, state)
 
     def resume(self, path: Path, facts: dict[str, Any]) -> None:
@@ -227,8 +213,6 @@ class Trainer:
             restore(self._optimizer, self._parameters, state)
             for name, average in self._average.items():
                 average.copy_(state.average[name])
-            kept = (state.earlier[name].to(average.device) for name in ("queries", "codes"))
-            self._earlier = Earlier(*kept)
         except (KeyError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(

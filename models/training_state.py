@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.checkpoint import CheckpointError
 from models.replacing import replacing
 
-_PARTS = ("weights", "average", "first", "second", "earlier")
+_PARTS = ("weights", "average", "first", "second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class State:
     average: dict[str, Tensor]
     first: dict[str, Tensor]  # AdamW's moments; empty before the first step
     second: dict[str, Tensor]
-    earlier: dict[str, Tensor]  # the vectors of the last steps: `queries` and `codes`
 
 
 def save_state(path: Path, state: State) -> None:

@@ -85,7 +85,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=0.05)
     parser.add_argument("--distillation", type=float, default=1.0)
     parser.add_argument("--long-share", type=float, default=0.15)
-    parser.add_argument("--memory", type=int, default=0, help="steps whose pairs are negatives")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hard-negatives", type=Path)
     parser.add_argument("--save-every", type=int, default=50)
@@ -153,10 +152,7 @@ def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
             distillation=arguments.distillation,
         )
         mixture = Mixture(
-            pairs=arguments.pairs_per_step,
-            seed=arguments.seed,
-            long_share=arguments.long_share,
-            memory=arguments.memory,
+            pairs=arguments.pairs_per_step, seed=arguments.seed, long_share=arguments.long_share
         )
     except ValueError as error:
         raise UsageError(str(error), "see scripts/train.py run --help") from error

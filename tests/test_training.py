@@ -34,12 +34,12 @@ def some_input(start: Checkpoint, length: int, rng: np.random.Generator) -> Enco
     return EncoderInput(ids, select_blocks(length, start.sasa))
 
 
-def pairs(start: Checkpoint, seed: int, long: int = 130, earlier: int = 0) -> PairBatch:
-    """Four pairs, one of them with a code beyond full attention, and what came before them."""
+def pairs(start: Checkpoint, seed: int, long: int = 130) -> PairBatch:
+    """Four pairs, one of them with a code beyond full attention."""
     rng = np.random.default_rng(seed)
     queries = tuple(some_input(start, length, rng) for length in (4, 7, 5, 4))
     codes = tuple(some_input(start, length, rng) for length in (20, long, 33, 8))
-    nothing = np.zeros((4, 4 + earlier), dtype=bool)
+    nothing = np.zeros((4, 4), dtype=bool)
     return PairBatch(queries, codes, nothing, nothing)
 
 
@@ -64,23 +64,12 @@ def test_the_student_gives_the_vectors_of_the_encoder(start):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_pairs_of_the_last_step_make_the_next_one_harder(start):
-    alone, remembering = trainer(start), trainer(start)
-    for learner in (alone, remembering):
-        learner.learn(pairs(start, 0))
-    contrasts = [
-        learner.learn(pairs(start, 1, earlier=earlier)).contrast
-        for learner, earlier in ((alone, 0), (remembering, 4))
-    ]
-    assert contrasts[1] > contrasts[0]
-
-
 def test_cached_gradients_are_those_of_the_direct_form(start):
     learner, batch = trainer(start, chunk_tokens=64), pairs(start, 0)
     assert len(learner.student.chunks((*batch.queries, *batch.codes))) > 2
     gradients = []
     for cached in (False, True):
-        loss, _ = learner.add_gradients(batch, cached)
+        loss = learner.add_gradients(batch, cached)
         gradients.append({n: p.grad for n, p in learner.student.parameters().items()})
         for parameter in learner.student.parameters().values():
             parameter.grad = None
@@ -117,16 +106,16 @@ def test_positions_of_long_codes_are_trained(start):
 def test_a_run_that_was_interrupted_goes_on_bit_for_bit(start, tmp_path):
     straight = trainer(start)
     for step in range(4):
-        straight.learn(pairs(start, step, earlier=4 * step))
+        straight.learn(pairs(start, step))
     first = trainer(start)
     for step in range(2):
-        first.learn(pairs(start, step, earlier=4 * step))
+        first.learn(pairs(start, step))
     first.save(tmp_path / "state", {"seed": 1})
     second = trainer(start)
     second.resume(tmp_path / "state", {"seed": 1})
     assert second.step == 2
     for step in range(2, 4):
-        second.learn(pairs(start, step, earlier=4 * step))
+        second.learn(pairs(start, step))
     for one in (straight, second):
         one.save(tmp_path / f"{one is straight}", {})
     ends = [load_file(tmp_path / name) for name in ("True", "False")]

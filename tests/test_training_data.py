@@ -188,15 +188,6 @@ def test_within_a_kind_a_language_counts_by_the_root_of_its_pairs():
     assert weights[9] / weights[:9].sum() == pytest.approx(1 / 3)
 
 
-def test_a_batch_knows_which_earlier_pairs_may_answer_its_questions(packed):
-    rows = Batches(packed, Mixture(pairs=12)).rows
-    batches = Batches(packed, Mixture(pairs=12, memory=2))
-    assert [batches.batch(step).earlier for step in (0, 1, 2, 5)] == [0, 12, 24, 24]
-    of_earlier = batches.batch(5).not_negative[:, 12:]
-    before = packed.records[np.concatenate([rows(3), rows(4)])]
-    assert (of_earlier == not_negatives(packed.records[rows(5)], before)).all()
-
-
 def test_no_hard_negative_is_a_pair_of_its_own_batch(packed):
     everyone = np.tile(np.flatnonzero(~packed.records["is_dev"])[:4], (len(packed.records), 1))
     batches = Batches(packed, Mixture(pairs=60), everyone)
@@ -228,7 +219,7 @@ def test_a_batch_says_which_of_its_codes_may_answer(model, tmp_path):
     write_pairs(tmp_path / "own+app.jsonl.zst", [first, replace(first, code="x", symbol="g")])
     pack(tmp_path, tmp_path / "packed", model)
     both = np.arange(2)
-    batch = Packed(tmp_path / "packed", model).batch(both, both * 0, both[:0], both[:0])
+    batch = Packed(tmp_path / "packed", model).batch(both, both * 0, both[:0])
     assert batch.not_negative.all()
     assert batch.alike.tolist() == [[True, False], [False, True]]
 

@@ -8,7 +8,6 @@ is long code. Some batches are of one language or one repository: their negative
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +34,6 @@ class Mixture:
         one_language: The share of batches whose pairs are of one language,
         one_repo: … and of one repository, filled up with its language.
         variant_weights: How often each way to ask is taken.
-        memory: How many steps back pairs are still wrong answers.
     """
 
     pairs: int = 96
@@ -44,13 +42,10 @@ class Mixture:
     one_language: float = 0.35
     one_repo: float = 0.25
     variant_weights: tuple[float, ...] = field(default=(0.35, 0.25, 0.25, 0.15))
-    memory: int = 0
 
     def __post_init__(self) -> None:
         if self.pairs < 2:
             raise ValueError(f"a batch needs at least 2 pairs, got {self.pairs}")
-        if self.memory < 0:
-            raise ValueError(f"memory must be 0 steps or more, got {self.memory}")
         if not 0 <= self.long_share <= 1 or self.one_language + self.one_repo > 1:
             raise ValueError(f"shares must be in 0..1, got {self}")
         if len(self.variant_weights) != VARIANTS:
@@ -85,21 +80,21 @@ class Batches:
         self._weights = weights_of(chosen, packed.about["kinds"])
         self._is_long = chosen["code_length"] > LONG
         self._languages, self._repos = chosen["language"], chosen["repo"]
-        self.rows = lru_cache(mixture.memory + 1)(self._draw)
 
     def batch(self, step: int) -> PairBatch:
         """The batch of a step, counted from 0."""
-        before = [self.rows(number) for number in range(max(0, step - self._mixture.memory), step)]
-        rows = self.rows(step)
-        rng = np.random.default_rng((self._mixture.seed, step, 1))
+        rng = np.random.default_rng((self._mixture.seed, step))
+        rows = self._draw(rng)
         ways = np.array(self._mixture.variant_weights)
         variants = rng.choice(VARIANTS, len(rows), p=ways / ways.sum())
-        earlier = np.concatenate([rows[:0], *before])
-        return self._packed.batch(rows, variants, self._hard(rows, rng), earlier)
+        return self._packed.batch(rows, variants, self._hard(rows, rng))
 
-    def _draw(self, step: int) -> Rows:
+    def rows(self, step: int) -> Rows:
+        """The pairs of a step."""
+        return self._draw(np.random.default_rng((self._mixture.seed, step)))
+
+    def _draw(self, rng: np.random.Generator) -> Rows:
         """All pairs ranked at random by weight; those of the batch's kind first."""
-        rng = np.random.default_rng((self._mixture.seed, step))
         ranks = rng.exponential(size=len(self._rows)) / self._weights
         priority = self._priority(rng)
         wanted = round(self._mixture.long_share * self._mixture.pairs)

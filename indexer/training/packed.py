@@ -84,25 +84,16 @@ class Packed:
         index, count = np.split(row_of, [len(row_of) - self._config.block_count(length)])
         return EncoderInput(ids, BlockPattern(index.reshape(len(count), -1), count))
 
-    def batch(
-        self, rows: Rows, variants: NDArray[np.int64], extra: Rows, earlier: Rows
-    ) -> PairBatch:
-        """Pairs as a step reads them.
-
-        Args:
-            rows: The pairs,
-            variants: … and how each is asked for.
-            extra: Pairs whose codes are only wrong answers.
-            earlier: The pairs of the steps before.
-        """
-        queries, others = self.records[rows], self.records[np.concatenate([rows, extra, earlier])]
+    def batch(self, rows: Rows, variants: NDArray[np.int64], extra: Rows) -> PairBatch:
+        """Pairs as a step reads them; `extra` are pairs whose codes are only wrong answers."""
+        queries, codes = self.records[rows], self.records[np.concatenate([rows, extra])]
         places = [*rows.tolist(), *extra.tolist()]
         asked = zip(rows.tolist(), variants.tolist(), strict=True)
         return PairBatch(
             queries=tuple(self.query(row, variant) for row, variant in asked),
             codes=tuple(self.code(row) for row in places),
-            not_negative=not_negatives(queries, others),
-            alike=alike(queries, others),
+            not_negative=not_negatives(queries, codes),
+            alike=alike(queries, codes),
         )
 
 
