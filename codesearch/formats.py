@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def score_parts(result: SearchResult) -> dict[str, float | None]:
 
     The shown chunk has (vector + words) * standing + symbol, where `vector` comes from the rank of
     its cosine and `words` from that of its BM25 score; the result has strongest + coherence +
-    path. None where a signal did not find the chunk.
+    path + whole + prior, see `codesearch.ranking.FileParts`. None where a signal did
+    not find the chunk.
     """
     hit, parts = result.best, result.best.parts
     return {
@@ -127,8 +129,7 @@ def score_parts(result: SearchResult) -> dict[str, float | None]:
         "standing": _rounded(parts.standing),
         "symbol": _rounded(parts.symbol),
         "strongest": _rounded(result.strongest),
-        "coherence": _rounded(result.coherence),
-        "path": _rounded(result.path),
+        **{name: _rounded(value) for name, value in asdict(result.file).items()},
         "score": round(result.score, 6),
     }
 

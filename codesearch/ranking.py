@@ -1,15 +1,17 @@
 """How the signals of a chunk become one score, and the chunks of a file one result.
 
 Vectors and words are fused by rank (reciprocal rank fusion, Cormack et al., SIGIR 2009), so that
-cosines and BM25 scores need no common scale: first in both is 1. To that come what a symbol, a
-file name and a folder share with the query's words. Tests and prose stand back unless the query
-asks for them. A symbol that was asked for by its name comes before all else.
+cosines and BM25 scores need no common scale: first in both is 1. To that comes what a symbol
+shares with the query's words. Tests and prose stand back unless the query asks for them. A
+symbol that was asked for by its name comes before all else. A file has the score of its strongest
+chunk and what speaks for the file as a whole (`FileParts`).
 
 The constants are coarse steps, chosen together by repositories (docs/decisions.md, 2026-11-22).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +28,6 @@ from indexer.words import plain_name, query_words, stem, words
 POOL = 300
 # How slowly a lower rank loses weight.
 RANK_OFFSET = 100
-# The whole file says best what a file is about, so its chunk counts a little more.
-WHOLE_FILE = 1.1
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.7
 PROSE = 0.6
@@ -36,19 +36,29 @@ DECLARATIONS = 0.8
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
 SYMBOL_WORDS = 0.15
 ENOUGH_WORDS = 2
+# A word that another one begins with is often short for it: `init`, `log`, `spec`.
+ABBREVIATION = 0.8
+SHORTEST = 3
 # A file named after what was asked for, and a folder.
 FILE_NAME = 0.3
 FOLDER_NAME = 0.1
 # What each of the next hits of a file adds to its best one.
 COHERENCE = 0.1
 COHERENT_HITS = 3
+# What the vector of the whole file adds: it says best what a file is about.
+WHOLE_FILE = 0.2
+# Large files do the work, those deep in the folders a part of it: for e times a size of kilobytes,
+# and for each folder more or less than the repository's files have, up to a few.
+SIZE = 0.05
+DEPTH = 0.04
+FARTHEST = 4
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
 # definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
 # type from a function (`Timeout`, `timeout`). In another style (`parse_json` for `parseJson`) it
 # is nearly as good. A constructor has the name of its class, which comes first. An identifier
 # inside a longer query is a hint.
-EXACT_SYMBOL = 3.0
-OTHER_STYLE = 2.5
+EXACT_SYMBOL = 3.5
+OTHER_STYLE = 3.0
 EXACT_CASE = 0.8
 OWN_FILE = 1.0
 CONSTRUCTOR = 1.0
@@ -185,7 +195,7 @@ class Parts:
 
 def standing(path: str, kind: str, terms: QueryTerms) -> float:
     """The factor of a chunk's score for what it is, unless the query asks for just that."""
-    factor = WHOLE_FILE if kind == "file" else 1.0
+    factor = 1.0
     if kind == "doc" and not terms.wants_prose:
         factor *= PROSE
     if is_second_hand(path) and not terms.wants_second_hand:
@@ -222,15 +232,47 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     if any(_names(plain_name(symbol), plain_name(mentioned)) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)
-    shared = [part for part in parts if part in terms.stems]
-    enough = min(1.0, len(set(shared)) / ENOUGH_WORDS)
-    return SYMBOL_WORDS * enough * len(shared) / len(parts) if shared else 0.0
+    enough = min(1.0, sum(_match(part, terms.stems) for part in set(parts)) / ENOUGH_WORDS)
+    return SYMBOL_WORDS * enough * _share(parts, terms.stems)
+
+
+@dataclass(frozen=True, slots=True)
+class FileParts:
+    """What a file adds to the score of its strongest chunk.
+
+    Attributes:
+        coherence: For its next hits.
+        path: For its name and its folder's.
+        whole: For the vector of the file as a whole.
+        prior: For its size and where it lies, whatever is asked.
+    """
+
+    coherence: float = 0.0
+    path: float = 0.0
+    whole: float = 0.0
+    prior: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The whole."""
+        return self.coherence + self.path + self.whole + self.prior
 
 
 def path_score(path: str, terms: QueryTerms) -> float:
     """What a file gains because its name or its folder's name is made of the query's words."""
     file, folder = _names_of_place(path)
     return FILE_NAME * _share(file, terms.stems) + FOLDER_NAME * _share(folder, terms.stems)
+
+
+def whole_file(vectors: Sequence[float]) -> float:
+    """What a file gains by the vector parts of its chunks that are the whole file."""
+    return WHOLE_FILE * max(vectors, default=0.0)
+
+
+def prior(size_bytes: int, path: str, usual_depth: float) -> float:
+    """What a file gains by its size and by lying less deep than the repository's files do."""
+    higher = max(-FARTHEST, min(FARTHEST, usual_depth - path.count("/")))
+    return SIZE * math.log1p(size_bytes / 1000) + DEPTH * higher
 
 
 def coherence(next_scores: Sequence[float]) -> float:
@@ -256,13 +298,28 @@ def _stems(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def _names_of_place(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The stems of a file's name and of its folder's."""
+    """The stems of a file's name and of its folder's; some files have no name of their own."""
     *folders, name = path.split("/")
     base, folder = name.split(".")[0], folders[-1] if folders else ""
     if base in _FOLDER_FILES and folder:
-        base = folder
+        return _stems(folder), ()
     return _stems(base), _stems(folder)
 
 
 def _share(parts: Sequence[str], stems: frozenset[str]) -> float:
-    return len([part for part in parts if part in stems]) / len(parts) if parts else 0.0
+    return sum(_match(part, stems) for part in parts) / len(parts) if parts else 0.0
+
+
+@lru_cache(maxsize=1 << 14)
+def _nearness(part: str, stems: frozenset[str]) -> Literal["same", "short", "none"]:
+    """Whether a part of a name is one of the stems, or is short for one or the other way round."""
+    if part in stems:
+        return "same"
+    near = (s for s in stems if min(len(s), len(part)) >= SHORTEST)
+    is_short = any(s.startswith(part) or part.startswith(s) for s in near)
+    return "short" if is_short else "none"
+
+
+def _match(part: str, stems: frozenset[str]) -> float:
+    """How well a part of a name fits a query's words."""
+    return {"same": 1.0, "short": ABBREVIATION, "none": 0.0}[_nearness(part, stems)]

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from codesearch.ranking import (
     POOL,
     SIGNAL_WEIGHTS,
+    FileParts,
     Parts,
     QueryTerms,
     coherence,
     path_score,
+    prior,
     rank_score,
     ranks,
     read_terms,
     standing,
     symbol_score,
+    whole_file,
 )
 from indexer.sources.listing import Selection
 from indexer.storage.faiss_cache import VectorIndex
@@ -52,6 +55,11 @@ class Target:
     texts: TextIndex
     vectors: VectorIndex | None
     query_vector: NDArray[np.float32] | None = None  # (E,), None: search by words alone
+
+    @property
+    def usual_depth(self) -> float:
+        """How many folders deep the files lie, in the mean."""
+        return self.reader.usual_depth(self.ref.id)
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
         """Which of the chunks of `texts` may be found, (N,)."""
@@ -94,20 +102,18 @@ class SearchResult:
         best: What is shown.
         more: The file's other hits.
         strongest: The score of the strongest hit; a unit is shown before the file around it.
-        coherence: What the next hits add,
-        path: … and the names of the file and its folder.
+        file: What the file adds.
     """
 
     best: Hit
     more: tuple[Hit, ...] = ()
     strongest: float = 0.0
-    coherence: float = 0.0
-    path: float = 0.0
+    file: FileParts = FileParts()
 
     @property
     def score(self) -> float:
         """How well the result fits."""
-        return self.strongest + self.coherence + self.path
+        return self.strongest + self.file.score
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +177,15 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     """One file's hits, best first, as a result: a unit in front rather than the file around it."""
     front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
     more = tuple(hit for hit in hits if hit is not front)
-    support = coherence([hit.score for hit in hits[1:]])
-    return SearchResult(front, more, hits[0].score, support, path_score(hits[0].chunk.path, terms))
+    chunk, target = front.chunk, front.target
+    whole = [h.parts.vector * h.parts.standing for h in hits if h.chunk.kind == "file"]
+    file = FileParts(
+        coherence([hit.score for hit in hits[1:]]),
+        path_score(chunk.path, terms),
+        whole_file(whole),
+        prior(chunk.file_bytes, chunk.path, target.usual_depth),
+    )
+    return SearchResult(front, more, hits[0].score, file)
 
 
 def find(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list[Found]:

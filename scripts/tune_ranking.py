@@ -40,15 +40,18 @@ OWN_QUESTIONS = 8  # of each kind for each repository
 # The constants as they are, and the values that are tried.
 GRID = {
     "RANK_OFFSET": (60, 80, 100, 130, 170),
-    "WHOLE_FILE": (1.0, 1.05, 1.1, 1.2),
+    "WHOLE_FILE": (0.0, 0.1, 0.2, 0.3),
     "SECOND_HAND": (0.6, 0.7, 0.8),
     "PROSE": (0.5, 0.6, 0.7),
     "DECLARATIONS": (0.7, 0.8, 0.9),
     "SYMBOL_WORDS": (0.1, 0.15, 0.2),
+    "ABBREVIATION": (0.0, 0.5, 0.8, 1.0),
     "FILE_NAME": (0.2, 0.3, 0.4),
     "FOLDER_NAME": (0.05, 0.1, 0.15),
     "COHERENCE": (0.07, 0.1, 0.14),
     "COHERENT_HITS": (2, 3, 5),
+    "SIZE": (0.0, 0.03, 0.05, 0.07),
+    "DEPTH": (0.0, 0.02, 0.04, 0.06),
     "OWN_FILE": (0.5, 1.0),
     "MENTIONED_SYMBOL": (0.15, 0.25, 0.4),
     "prose": (0.85, 1.0, 1.15, 1.3),
@@ -68,9 +71,11 @@ ABLATIONS = {
         0.0,
     ),
     "no file and folder names": {"FILE_NAME": 0.0, "FOLDER_NAME": 0.0},
+    "no abbreviations": {"ABBREVIATION": 0.0},
     "no coherence": {"COHERENCE": 0.0},
     "no standing of tests and prose": {"SECOND_HAND": 1.0, "PROSE": 1.0, "DECLARATIONS": 1.0},
-    "no weight of whole files": {"WHOLE_FILE": 1.0},
+    "no vectors of whole files": {"WHOLE_FILE": 0.0},
+    "no size and depth of files": {"SIZE": 0.0, "DEPTH": 0.0},
 }
 _RAISED = re.compile(
     r"(?:raise|throw|panic|fail|error|abort|die|Errorf|Error|Exception)\w*!?[ (.\w]*"

@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 
 from codesearch.ranking import (
+    ABBREVIATION,
     COHERENCE,
     COHERENT_HITS,
     ENOUGH_WORDS,
     FILE_NAME,
     FOLDER_NAME,
     SYMBOL_WORDS,
-    WHOLE_FILE,
     coherence,
     path_score,
+    prior,
     rank_score,
     ranks,
     read_terms,
     standing,
     symbol_score,
+    whole_file,
 )
 
 SIGNALS = [(1, 1), (2, 1), (0, 1), (0, 0)]
@@ -74,8 +76,9 @@ def test_a_query_is_of_a_kind(query, kind):
 
 
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
-    best_of_the_rest = WHOLE_FILE + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME
-    best_of_the_rest += COHERENCE * COHERENT_HITS * (WHOLE_FILE + SYMBOL_WORDS)
+    best_of_the_rest = 1.0 + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME + whole_file([0.5])
+    best_of_the_rest += COHERENCE * COHERENT_HITS
+    best_of_the_rest += prior(10**6, "a.py", 9.0) - prior(1, "a/b/c/d/e/f.py", 1.0)
     assert symbol_score("Store.OPEN", "a.py", read_terms("open")) > best_of_the_rest
     right_case = symbol_score("Store.open", "a.py", read_terms("open"))
     assert right_case > symbol_score("Store.OPEN", "a.py", read_terms("open"))
@@ -99,8 +102,40 @@ def test_a_file_and_a_folder_gain_by_their_names():
     terms = read_terms("routing of requests")
     assert path_score("http/router.go", terms) == 0
     assert path_score("http/routing.go", terms) == FILE_NAME
-    assert path_score("routing/index.ts", terms) == FILE_NAME + FOLDER_NAME
+    assert path_score("routing/index.ts", terms) == FILE_NAME  # it has no name of its own
+    assert path_score("routing/routing.ts", terms) == FILE_NAME + FOLDER_NAME
     assert path_score("routing/a.ts", terms) == FOLDER_NAME
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("repository of users", "repo"),
+        ("how is logging set up", "log"),
+        ("authentication", "auth"),
+        ("conf of the server", "config"),
+    ],
+)
+def test_a_name_may_be_short_for_a_word_and_a_word_for_a_name(query, name):
+    terms = read_terms(query)
+    assert path_score(f"src/{name}.go", terms) == pytest.approx(ABBREVIATION * FILE_NAME)
+    assert symbol_score(name, "a.go", terms) == pytest.approx(
+        SYMBOL_WORDS * ABBREVIATION * ABBREVIATION / ENOUGH_WORDS
+    )
+
+
+def test_two_letters_are_short_for_nothing():
+    assert path_score("src/in.go", read_terms("integer parsing")) == 0
+    assert path_score("src/io.go", read_terms("ionize")) == 0
+    assert path_score("src/form.go", read_terms("platform")) == 0
+
+
+def test_large_files_that_lie_high_come_before_small_ones_far_down():
+    assert prior(20_000, "a/b.py", 1) > prior(2_000, "a/b.py", 1) > prior(0, "a/b.py", 1) == 0
+    assert prior(500, "b.py", 1) > prior(500, "a/b.py", 1) > prior(500, "a/c/b.py", 1)
+    deep = "/".join("abcdefghij")
+    assert prior(500, deep, 1) == prior(500, f"{deep}/{deep}", 1)  # enough is enough
+    assert prior(500, f"{deep}/x", 9) == prior(500, "a/b.py", 0)  # next to what is usual there
 
 
 def test_tests_and_prose_stand_back_unless_they_are_asked_for():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -175,7 +175,7 @@ def test_the_parts_of_a_score_make_up_the_whole(searcher, every_chunk):
     for result in answer.results:
         parts = score_parts(result)
         assert parts["score"] == pytest.approx(result.score, abs=1e-6)
-        whole = parts["strongest"] + parts["coherence"] + parts["path"]
+        whole = parts["strongest"] + sum(parts[name] for name in asdict(result.file))
         assert whole == pytest.approx(parts["score"], abs=1e-3)
         chunk = (parts["vector"] + parts["words"]) * parts["standing"] + parts["symbol"]
         assert chunk == pytest.approx(result.best.score, abs=1e-3)

@@ -25,6 +25,7 @@ from indexer.storage.text_index import Ids, IndexedTerms
 from indexer.words import plain_name
 
 _BATCH = 500
+_CHUNK_ROW = "chunks.id, file_id, path, language, kind, symbol, start_line, end_line, size_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ChunkRow:
     symbol: str
     start_line: int
     end_line: int
+    file_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Reader:
         self.facts = read_facts(folder)
         check_schema(self.facts, folder.folder)
         self._file_ids: dict[tuple[int, tuple[str, ...], Selection], Ids] = {}
+        self._usual_depth: dict[int, float] = {}
         with self._guard():
             self._db = open_read_only(folder.database)
 
@@ -169,6 +172,17 @@ class Reader:
         ]
         return np.array(ids, dtype=np.int64)
 
+    def usual_depth(self, ref_id: int) -> float:
+        """How many folders deep the files of a ref lie, in the mean; looked up once."""
+        if ref_id not in self._usual_depth:
+            rows = self._rows(
+                "SELECT avg(length(path) - length(replace(path, '/', '')))"
+                " FROM ref_files JOIN files ON file_id = id WHERE ref_id = ?",
+                (ref_id,),
+            )
+            self._usual_depth[ref_id] = list(rows)[0][0] or 0.0
+        return self._usual_depth[ref_id]
+
     def chunk_ids(self) -> Ids:
         """All chunks, ascending."""
         rows = self._rows("SELECT id FROM chunks ORDER BY id")
@@ -195,7 +209,7 @@ class Reader:
         found = {}
         for batch in _batches(ids):
             sql = (
-                "SELECT chunks.id, file_id, path, language, kind, symbol, start_line, end_line"
+                f"SELECT {_CHUNK_ROW}"
                 f" FROM chunks JOIN files ON files.id = file_id"
                 f" WHERE chunks.id IN ({_marks(batch)})"
             )
@@ -205,7 +219,7 @@ class Reader:
     def chunk_at(self, ref_id: int, path: str, line: int) -> ChunkRow | None:
         """The smallest chunk of a ref's file that a line (from 1) is in."""
         rows = self._rows(
-            "SELECT chunks.id, file_id, path, language, kind, symbol, start_line, end_line"
+            f"SELECT {_CHUNK_ROW}"
             " FROM ref_files JOIN files ON files.id = file_id JOIN chunks USING (file_id)"
             " WHERE ref_id = ? AND path = ? AND start_line <= ? AND end_line >= ?"
             " ORDER BY end_line - start_line, kind = 'file', chunks.id LIMIT 1",
