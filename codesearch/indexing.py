@@ -76,7 +76,6 @@ def index_repository(
     checkpoint = open_checkpoint(wish.model or DEFAULT_MODEL)
 
     def load_encoder() -> BatchEncoder:
-        progress.start("loading the encoder", 0, "")
         from models.encoder import Encoder
 
         return Encoder(checkpoint, wish.device)

@@ -189,9 +189,9 @@ class IndexBuild:
     def _encode(
         self, store: Store, vectors: VectorStore, added: Future[Added], max_tokens: int | None
     ) -> Encoded:
-        """Make the vectors that are missing."""
+        """Make the vectors that are missing; the encoder is loaded while files are still read."""
         pace = self.choose_pace()
-        if not pace.overlaps or max_tokens is not None:
+        if max_tokens is not None:
             added.result()
         settle_known(store, vectors)
         if max_tokens is not None and store.pending_tokens() > max_tokens:
@@ -199,7 +199,11 @@ class IndexBuild:
         backlog = Backlog(store, pace, self.checkpoint.sasa.full_tokens, added)
         if not backlog.wait_for_work():
             return Encoded()
+        if added.done():
+            self.progress.start("loading the encoder", 0, "")
         encoder = self.load_encoder()
+        if not pace.overlaps:
+            added.result()
         encoded = encode_backlog(backlog, store, vectors, encoder, self.progress)
         store.bind({"last_encoding": f"{encoded.pace}; {encoder.account()}"})
         return encoded

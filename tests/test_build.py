@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import indexer.build
 from codesearch.freshness import find_change
 from indexer.build import IndexBuild
 from indexer.errors import IndexDamaged, IndexMismatch, StorageError
+from indexer.progress import Silence
 from indexer.sources.repository import find_repository
 from indexer.sources.walk import Selection, list_files
 from indexer.storage.faiss_cache import VectorIndex
@@ -101,6 +103,22 @@ def content(home: IndexHome, folder: Path) -> dict:
         }
     finally:
         reader.close()
+
+
+def test_the_encoder_is_loaded_while_files_are_read(home, folder, checkpoint):
+    loaded = threading.Event()
+
+    class ReadsOnOnceLoaded(Silence):
+        def advance(self, amount):
+            assert loaded.wait(30)
+
+    def load():
+        loaded.set()
+        return CountingEncoder()
+
+    repository, _ = find_repository(folder)
+    build = IndexBuild(home, repository, checkpoint, load, ReadsOnOnceLoaded())
+    assert build.run(None, Selection()).encoded.chunks > 0
 
 
 def test_a_second_run_reads_and_encodes_nothing(home, folder, checkpoint):

@@ -86,14 +86,12 @@ def index_here(repository: Path, options: Options) -> dict:
     )
     report = build.run(None, Selection())
     seconds = time.perf_counter() - started
-    shares = {
+    shares = {  # the encoder is loaded while files are prepared, so they may be more than 1
         "preparing": report.prepare_seconds,
         "loading the encoder": recorder.load_seconds,
         "encoding": report.encoded.model_seconds,
         "around the encoder": report.encoded.seconds - report.encoded.model_seconds,
     }
-    if not pace_of(options.device).overlaps:
-        shares["listing, FAISS, rest"] = seconds - sum(shares.values())
     return {
         "files": report.files,
         "chunks": report.encoded.chunks,
