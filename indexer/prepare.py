@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from indexer.heading import MOST_TOKENS, headed, heading
 from indexer.sources.skip import content_reason, decode
 from indexer.syntax.chunks import Chunk, chunk_file
 from indexer.syntax.languages import language_of
@@ -87,13 +88,23 @@ class Preparer:
     def prepare_chunks(self, chunks: list[Chunk], path: str) -> Iterator[PreparedChunk]:
         """Tokenize a file's chunks and cut those above the model's limit into parts."""
         tokenized = self._tokenizer.tokenize([chunk.text for chunk in chunks])
+        room = self._config.max_tokens - MOST_TOKENS
+        numbered: list[tuple[Chunk, int]] = []
+        texts: list[Tokens] = []
         for chunk, tokens in zip(chunks, tokenized, strict=True):
-            if len(tokens) <= self._config.max_tokens:
-                yield self._prepared(chunk, path, tokens, 0)
+            if len(tokens) <= room:
+                numbered.append((chunk, 0))
+                texts.append(tokens)
                 continue
-            parts = list(split_chunk(chunk, tokens, self._config.max_tokens))
-            for number, part in enumerate(parts, 1):
-                yield self._prepared(part, path, self._tokenizer.tokenize([part.text])[0], number)
+            parts = list(split_chunk(chunk, tokens, room))
+            numbered += [(part, number) for number, part in enumerate(parts, 1)]
+            texts += self._tokenizer.tokenize([part.text for part in parts])
+        headings = [
+            "" if chunk.kind == "doc" else heading(path, chunk.symbol) for chunk, _ in numbered
+        ]
+        behind = headed(self._tokenizer, texts, headings)
+        for (chunk, number), tokens in zip(numbered, behind, strict=True):
+            yield self._prepared(chunk, path, tokens, number)
 
     def _prepared(self, chunk: Chunk, path: str, tokens: Tokens, part: int) -> PreparedChunk:
         limit = self._config.max_tokens

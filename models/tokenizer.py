@@ -18,10 +18,20 @@ class Tokens:
     """One tokenized text, special tokens included."""
 
     ids: NDArray[np.int32]  # (L,)
-    starts: NDArray[np.int32]  # (L,) character offsets; special tokens: the text's ends
+    starts: NDArray[
+        np.int32
+    ]  # (L,) character offsets; special tokens: the text's ends; -1: a heading
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def behind(self, ids: NDArray[np.int32]) -> Tokens:
+        """These tokens behind those of a heading (n,), which hold no characters of the text."""
+        before = np.full(len(ids), -1, dtype=np.int32)
+        return Tokens(
+            np.concatenate([self.ids[:1], ids, self.ids[1:]]),
+            np.concatenate([self.starts[:1], before, self.starts[1:]]),
+        )
 
     def cut(self, max_tokens: int) -> Tokens:
         """At most so many tokens: those at the start, and the closing one."""

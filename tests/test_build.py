@@ -178,7 +178,7 @@ def test_refs_share_what_they_have_in_common(home, folder, checkpoint):
     assert (report.new_files, encoder.inputs) == (0, 0)
     (folder / "app/net.py").write_text("def other():\n    pass\n")
     _, encoder = run(home, folder, checkpoint)
-    assert encoder.inputs == 1  # the function and its file read the same
+    assert encoder.inputs == 2  # the function and the file around it
     refs = content(home, folder)["refs"]
     assert ("app/net.py", "class", "Client") in {row[:3] for row in refs["HEAD"]}
     assert ("app/net.py", "class", "Client") not in {row[:3] for row in refs["worktree"]}
@@ -192,14 +192,13 @@ def test_a_clone_encodes_nothing_that_its_origin_has(home, folder, checkpoint, t
     assert encoder.inputs == 0
 
 
-def test_the_same_text_in_two_batches_of_files_is_encoded_once(
-    home, tmp_path, checkpoint, monkeypatch
-):
+def test_the_same_text_of_one_name_in_one_file_is_encoded_once(home, tmp_path, checkpoint):
     text = "def same(x):\n    return x\n"
-    folder = make_repository(tmp_path / "twins", {"a.py": text, "b.py": text})
-    monkeypatch.setattr(indexer.adding, "_FILES_PER_COMMIT", 1)
+    folder = make_repository(tmp_path / "twins", {"a.py": f"{text}\n\n{text}", "b.py": text})
     report, encoder = run(home, folder, checkpoint)
-    assert (report.new_files, encoder.inputs) == (2, 1)
+    assert (report.new_files, report.encoded.chunks, encoder.inputs) == (2, 4, 4)
+    with closing(Reader(home.repo(folder.resolve()))) as reader:
+        assert len(reader.chunk_ids()) == 5
 
 
 def test_a_new_ref_can_be_searched_while_it_is_read(home, folder, checkpoint, monkeypatch):

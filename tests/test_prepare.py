@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.heading import MOST_TOKENS
 from indexer.prepare import Preparer, SourceFile, split_chunk
 from indexer.syntax.chunks import Chunk
 from indexer.workers import prepare_files
@@ -76,6 +77,8 @@ def test_a_function_above_the_limit_is_encoded_in_parts(preparer, checkpoint):
     assert [part.part for part in parts] == list(range(1, len(parts) + 1))
     assert len(parts) > 1
     assert all(len(part.input) <= checkpoint.sasa.max_tokens for part in parts)
+    for part in parts:
+        assert TOKENIZER.text(part.input.ids[:8].tolist()).startswith("long. py long")
     assert parts[0].start_line == 1
     assert parts[-1].end_line == 701
     assert not any(len(chunk.input) > checkpoint.sasa.max_tokens for chunk in prepared.chunks)
@@ -98,15 +101,41 @@ def test_a_long_function_is_read_along_its_syntax(preparer):
     assert inner.any()
 
 
-def test_the_same_text_has_one_key_wherever_it_is(preparer):
+def test_the_same_text_of_the_same_name_and_file_has_one_key(preparer):
     data = b"def f(x):\n    return x * 2\n\n\ndef g(x):\n    return x\n"
-    first = preparer.prepare(SourceFile("a.py", "1" * 40, data))
-    second = preparer.prepare(SourceFile("lib/b.py", "2" * 40, b"# moved\n\n" + data))
-    keys = [
-        {c.symbol: c.key for c in file.chunks if c.kind == "function"} for file in (first, second)
-    ]
-    assert keys[0] == keys[1]
-    assert keys[0]["f"] != keys[0]["g"]
+    files = (
+        SourceFile("a.py", "1" * 40, data),
+        SourceFile("a.py", "2" * 40, b"# moved down\n\n" + data),
+        SourceFile("lib/a.py", "1" * 40, data),
+    )
+    here, below, elsewhere = (
+        {c.symbol: c.key for c in preparer.prepare(file).chunks if c.kind == "function"}
+        for file in files
+    )
+    assert here == below
+    assert len({*here.values(), *elsewhere.values()}) == 4
+
+
+def test_code_is_read_behind_its_path_and_name_and_prose_as_it_is(preparer):
+    code = SourceFile(
+        "src/Http.java", "1" * 40, b"class Http {\n  int retries() {\n    return 3;\n  }\n}\n"
+    )
+    found = {c.kind: TOKENIZER.text(c.input.ids.tolist()) for c in preparer.prepare(code).chunks}
+    assert found["function"].startswith("src / http. java http. retries int retries")
+    assert found["class"].startswith("src / http. java http class http")
+    assert found["file"].startswith("src / http. java class http")
+    prose = SourceFile("docs/a.md", "1" * 40, b"# Install\n\nRun pip.\n")
+    (doc,) = preparer.prepare(prose).chunks
+    assert TOKENIZER.text(doc.input.ids.tolist()).startswith("# install")
+
+
+def test_a_long_heading_keeps_its_end(preparer):
+    path = "/".join(["deep"] * 200) + "/last.py"
+    file = preparer.prepare(SourceFile(path, "1" * 40, b"def f(x):\n    return x\n"))
+    (function,) = (c for c in file.chunks if c.kind == "function")
+    text = TOKENIZER.text(function.input.ids.tolist())
+    assert "deep / last. py f def f ( x )" in text
+    assert len(function.input) < MOST_TOKENS + 20
 
 
 def test_what_is_left_out_says_why(preparer):

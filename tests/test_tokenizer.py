@@ -81,3 +81,15 @@ def test_the_shipped_tokenizer_takes_identifiers_apart(checkpoint, identifier, w
 def test_parts_of_an_identifier_start_where_they_stand(checkpoint):
     tokens = Tokenizer(checkpoint).tokenize(["x = readFile_name(HTMLPage)"])[0]
     assert tokens.starts.tolist() == [0, 0, 2, 4, 8, 13, 17, 18, 22, 26, 27]
+
+
+def test_a_heading_moves_the_text_but_not_its_offsets(checkpoint):
+    tokenizer = Tokenizer(checkpoint)
+    text, heading = tokenizer.tokenize(["def load(path): pass", "src/a.py"])
+    behind = text.behind(heading.ids[1:-1])
+    added = len(heading) - 2
+    assert behind.ids.tolist() == [text.ids[0], *heading.ids[1:-1], *text.ids[1:]]
+    offsets = np.arange(20, dtype=np.int32)
+    moved = token_positions(behind, offsets)
+    assert moved.tolist() == (token_positions(text, offsets) + added).tolist()
+    assert text.behind(heading.ids[:0]).ids.tolist() == text.ids.tolist()

@@ -14,13 +14,21 @@ import numpy as np
 import pytest
 
 from indexer.errors import UsageError
+from indexer.heading import headed
+from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair, encoded_links, write_pairs
-from indexer.training.augmented import NO_QUESTIONS, Questions, augmented, documented
+from indexer.training.augmented import (
+    NO_QUESTIONS,
+    Questions,
+    augmented,
+    documented,
+    heading_of,
+)
 from indexer.training.development import dev_rows, measure, ranks_of
 from indexer.training.journal import Journal
 from indexer.training.mixture import LONG, Batches, Mixture, weights_of
 from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
-from indexer.training.pack import MAX_QUERY_TOKENS, VARIANTS, held_out, pack
+from indexer.training.pack import MAX_QUERY_TOKENS, VARIANTS, held_out, is_headed, pack
 from indexer.training.packed import Packed
 from indexer.training.phrasing import imperative, phrase
 from indexer.training.records import RECORD, alike, not_negatives
@@ -87,9 +95,11 @@ def packed(shards, model, tmp_path_factory) -> Packed:
 def test_a_packed_code_is_what_the_encoder_would_read(packed, model):
     repo = packed.about["repos"][0]
     tokenizer = Tokenizer(model)
-    for number in (0, 1, 8):
+    assert len({is_headed(pair(number, repo)) for number in range(9)}) == 2
+    for number in range(9):
         source = pair(number, repo)
-        tokens = tokenizer.tokenize([source.code])[0]
+        heading = heading_of(source) if is_headed(source) else ""
+        (tokens,) = headed(tokenizer, tokenizer.tokenize([source.code]), [heading])
         links = np.array(
             [[0, len(source.code) - len("def f(path):\n") - len(str(number))], [4, 8]]
         )
@@ -488,7 +498,16 @@ def test_written_questions_ask_for_their_code(model, tmp_path):
         tokens_of("python load it", model),
         tokens_of("where is it", model),
     ] * 2
-    assert packed.code(row).ids.tolist() == tokens_of(documented(pairs[2]), model)
+    assert packed.code(row).ids.tolist()[-9:] == tokens_of(documented(pairs[2]), model)[-9:]
+
+
+def test_a_name_that_is_asked_for_is_hidden_in_the_heading_too():
+    plain = replace(pair(2, "own/app"), kind="docstring", path="src/a.py", symbol="Store.load_all")
+    assert heading_of(plain) == "src/a.py Store.load_all"
+    for kind in ("name", "documented"):
+        assert heading_of(replace(plain, kind=kind)) == f"src/a.py Store.{MASK}"
+        assert heading_of(replace(plain, kind=kind, symbol="load_all")) == f"src/a.py {MASK}"
+    assert heading_of(replace(plain, kind="file", symbol="")) == "src/a.py"
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"repo": "a/b"}'])

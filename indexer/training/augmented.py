@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.heading import heading
 from indexer.mining.inside import asked_inside
 from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair
@@ -82,6 +83,14 @@ def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
         hidden = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", MASK, documented(pair))
         asked = " ".join(name_words).lower()
         yield replace(pair, kind="documented", query=asked, long_query="", code=hidden)
+
+
+def heading_of(pair: Pair) -> str:
+    """What the encoder reads in front of a pair's code; a hidden name is hidden there too."""
+    if pair.kind not in ("name", "documented"):
+        return heading(pair.path, pair.symbol)
+    scope, dot, _ = pair.symbol.rpartition(".")
+    return heading(pair.path, f"{scope}{dot}{MASK}")
 
 
 def beyond_head(pair: Pair) -> int:

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import UsageError
+from indexer.heading import headed
 from indexer.mining.dedupe import Excluded
 from indexer.mining.repository import Miner, Origin, Settings, with_unique_questions
 from indexer.mining.shards import Pair, Shards, decoded_links
 from indexer.progress import Progress
 from indexer.sources.listing import Selection
 from indexer.sources.repository import Repository
+from indexer.training.augmented import heading_of
 from indexer.training.records import key
 from indexer.training.retrieval import Ranks, answer_ranks, word_ranks
 from models.checkpoint import Checkpoint
@@ -137,16 +139,18 @@ class Examiner:
         """The ranks (Q,) by the vectors of a model."""
         config, tokenizer = checkpoint.sasa, Tokenizer(checkpoint)
         encoder = Encoder(checkpoint, self._device)
-        tokens = tokenizer.tokenize([pair.code for pair in self._exam.pool])
-        codes = list(code_inputs(self._exam.pool, tokens, config, load_prior(checkpoint.folder)))
+        pool = self._exam.pool
+        texts = tokenizer.tokenize([pair.code for pair in pool])
+        tokens = headed(tokenizer, texts, [heading_of(pair) for pair in pool])
+        codes = list(code_inputs(pool, tokens, config, load_prior(checkpoint.folder)))
         limit = config.max_tokens
         queries = [query_input(tokenizer, text, limit, config) for text in self._exam.questions]
         total = sum(map(len, codes)) + sum(map(len, queries))
         self._progress.start(f"encoding with {checkpoint.name}", total, "tokens")
-        asked, pool = (
+        asked, answers = (
             encoder.embed_all(some, self._progress.advance) for some in (queries, codes)
         )
-        return answer_ranks(asked @ pool.T, self._exam.answers)
+        return answer_ranks(asked @ answers.T, self._exam.answers)
 
 
 def code_inputs(

@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import UsageError
+from indexer.heading import headed
 from indexer.mining.shards import Pair, decoded_links, read_pairs
-from indexer.training.augmented import NO_QUESTIONS, Questions, augmented
+from indexer.training.augmented import NO_QUESTIONS, Questions, augmented, heading_of
 from indexer.training.phrasing import phrase
 from indexer.training.records import RECORD, key, keys_of
 from models.checkpoint import PRIOR_FILE, Checkpoint
@@ -37,10 +38,11 @@ from models.inputs import encoder_input
 from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
-FORMAT = 2
+FORMAT = 3
 VARIANTS = 4  # ways to ask: as written, twice rephrased, and all that the documentation says
 MAX_QUERY_TOKENS = 96
 DEV_SHARE = 0.02
+HEADED = 0.75  # of the pairs; code is also encoded where nothing is known of its place
 _AT_ONCE = 512
 _FILES = ("codes.bin", "patterns.bin", "queries.bin")
 
@@ -102,6 +104,11 @@ def is_taken(pair: Pair, share: float) -> bool:
     return bool(pair.query) and key(place) < share * 2**64
 
 
+def is_headed(pair: Pair) -> bool:
+    """Whether a pair's code is read with its heading: most are, as an index reads them."""
+    return key(f"heading {pair.repo} {pair.path} {pair.start_line}") < HEADED * 2**64
+
+
 def reading_key(checkpoint: Checkpoint) -> str:
     """Names how a checkpoint reads: tokenizer, settings of its patterns, frequency prior."""
     digest = hashlib.blake2b(digest_size=12)
@@ -138,7 +145,11 @@ class _Packer:
     def add(self, pairs: Iterator[Pair]) -> None:
         limit = self._checkpoint.sasa.max_tokens
         while some := list(islice(pairs, _AT_ONCE)):
-            codes = self._tokenizer.tokenize([pair.code for pair in some])
+            codes = headed(
+                self._tokenizer,
+                self._tokenizer.tokenize([pair.code for pair in some]),
+                [heading_of(pair) if is_headed(pair) else "" for pair in some],
+            )
             asked = [text for pair in some for text in variants(pair)]
             queries = self._tokenizer.tokenize(asked)
             for number, (pair, tokens) in enumerate(zip(some, codes, strict=True)):
