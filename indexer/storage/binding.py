@@ -13,7 +13,7 @@ from indexer.storage.home import RepoFolder
 from models.checkpoint import Checkpoint
 
 # Raise it when the tables, the chunker or the words change what is stored.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # of what an index holds, and of how the encoder reads it
 REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
 
 
