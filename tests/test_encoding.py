@@ -220,7 +220,7 @@ def test_a_clone_encodes_nothing_while_it_is_prepared(tmp_path, checkpoint):
         repository, _ = find_repository(root)
         build = IndexBuild(home, repository, checkpoint, lambda: encoder, choose_pace=lambda: PACE)
         build.run(None, Selection())
-    assert encoder.inputs == 1
+    assert encoder.inputs == 2  # the function and the file around it, once each
     assert content(home, copy) == content(home, folder)
 
 
