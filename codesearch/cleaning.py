@@ -127,7 +127,7 @@ def _remove_clones_without_index(home: IndexHome) -> list[str]:
             continue
         folder.create()
         with writing_if_free(folder) as is_held:
-            if is_held:
+            if is_held and not folder.exists:  # else it was made in the meantime
                 shutil.rmtree(clone, ignore_errors=True)
                 folder.delete()
                 removed.append(str(clone))

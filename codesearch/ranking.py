@@ -6,7 +6,8 @@ shares with the query's words. Tests and prose stand back unless the query asks 
 symbol that was asked for by its name comes before all else. A file has the score of its strongest
 chunk and what speaks for the file as a whole (`FileParts`).
 
-The constants are coarse steps, chosen together by repositories (docs/decisions.md, 2026-11-22).
+The constants are coarse steps, chosen together by repositories (docs/decisions.md, 2026-11-22
+and 23).
 """
 
 from __future__ import annotations
@@ -310,16 +311,15 @@ def _share(parts: Sequence[str], stems: frozenset[str]) -> float:
     return sum(_match(part, stems) for part in parts) / len(parts) if parts else 0.0
 
 
-@lru_cache(maxsize=1 << 14)
-def _nearness(part: str, stems: frozenset[str]) -> Literal["same", "short", "none"]:
-    """Whether a part of a name is one of the stems, or is short for one or the other way round."""
-    if part in stems:
-        return "same"
-    near = (s for s in stems if min(len(s), len(part)) >= SHORTEST)
-    is_short = any(s.startswith(part) or part.startswith(s) for s in near)
-    return "short" if is_short else "none"
-
-
 def _match(part: str, stems: frozenset[str]) -> float:
     """How well a part of a name fits a query's words."""
-    return {"same": 1.0, "short": ABBREVIATION, "none": 0.0}[_nearness(part, stems)]
+    if part in stems:
+        return 1.0
+    return ABBREVIATION if _is_abbreviated(part, stems) else 0.0
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_abbreviated(part: str, stems: frozenset[str]) -> bool:
+    """Whether a part of a name is short for one of the stems, or the other way round."""
+    near = (s for s in stems if min(len(s), len(part)) >= SHORTEST)
+    return any(s.startswith(part) or part.startswith(s) for s in near)

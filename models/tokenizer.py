@@ -15,12 +15,15 @@ from models.checkpoint import Checkpoint, CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One tokenized text, special tokens included."""
+    """One tokenized text, special tokens included.
 
-    ids: NDArray[np.int32]  # (L,)
-    starts: NDArray[
-        np.int32
-    ]  # (L,) character offsets; special tokens: the text's ends; -1: a heading
+    Attributes:
+        ids: (L,)
+        starts: (L,) character offsets; special tokens have those of the text's ends, a heading -1.
+    """
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.ids)

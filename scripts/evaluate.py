@@ -53,9 +53,10 @@ def main() -> None:
         command.add_argument("--no-save", action="store_true")
     arguments = parser.parse_args()
     run = {"repo-search": evaluate_repo_search, "cosqa": evaluate_cosqa}[arguments.benchmark]
-    by_vectors = arguments.benchmark == "repo-search" and arguments.vectors_only
-    command = f"python scripts/evaluate.py {arguments.benchmark}{' --vectors-only' * by_vectors}"
-    report = provenance(f"{arguments.benchmark}{'-vectors' * by_vectors}", command)
+    name, command = arguments.benchmark, f"python scripts/evaluate.py {arguments.benchmark}"
+    if name == "repo-search" and arguments.vectors_only:
+        name, command = f"{name}-vectors", f"{command} --vectors-only"
+    report = provenance(name, command)
     report["model"] = open_checkpoint(arguments.model).fingerprint
     report |= run(arguments)
     if not arguments.no_save:
