@@ -17,7 +17,8 @@ from codesearch.spelling import corrected
 from indexer.errors import CodesearchError, IndexMismatch, UsageError
 from indexer.storage.binding import read_facts
 from indexer.storage.failures import storage_failures
-from indexer.storage.faiss_cache import VectorIndex, sync
+from indexer.storage.faiss_cache import VectorIndex
+from indexer.storage.faiss_sync import sync
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import is_being_written, writing_if_free
 from indexer.storage.reader import Reader, RefInfo
@@ -249,7 +250,7 @@ class Searcher:
         with storage_failures(self.home.folder), writing_if_free(folder) as is_held:
             vectors = VectorStore(self.home.vectors)
             try:
-                return sync(folder.faiss, dimension, reader.vector_keys(), vectors, is_held)[0]
+                return sync(folder.faiss, dimension, reader.encoded(), vectors, is_held)[0]
             finally:
                 vectors.close()
 

@@ -1,6 +1,6 @@
 """`similar`: code like the code at a line, and groups of functions that are nearly the same.
 
-Both compare the vectors that the index has: nothing is encoded.
+Both compare the vectors of the texts alone, wherever they stand: nothing is encoded.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from codesearch.search import Filters, Hit, SearchResult, Target
 from indexer.errors import IndexMismatch, IndexNotFound, UsageError
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome
-from indexer.storage.reader import ChunkRow
+from indexer.storage.reader import ChunkRow, Reader
+from indexer.storage.vectors import VectorStore
 from indexer.words import words
 
 SIMILAR = 10  # results, unless another number is asked for
@@ -91,15 +92,20 @@ def find_similar(
                 f"run `codesearch index {item.reader.root} --rebuild` with the same --model",
             )
     source = _chunk_at(home, place)
-    vector = None if home.vectors is None else home.vectors.vector(source.id)
-    if vector is None:
-        raise IndexNotFound(
-            f"{place} is not encoded yet",
-            f"run `codesearch index {home.reader.root}`",
-        )
-    if not filters.kinds:
-        filters = Filters(filters.languages, (source.kind,), filters.paths)
-    found = (hit for item in searcher.indexes for hit in nearest(item, vector, filters))
+    with closing(VectorStore(searcher.home.vectors, read_only=True)) as store:
+        _, own = own_vectors(home.reader, [source.id], store)
+        if not len(own):
+            raise IndexNotFound(
+                f"{place} is not encoded yet",
+                f"run `codesearch index {home.reader.root}`",
+            )
+        if not filters.kinds:
+            filters = Filters(filters.languages, (source.kind,), filters.paths)
+        found = [
+            hit
+            for item in searcher.indexes
+            for hit in _compared(item, own[0], nearest(item, own[0], filters), store)
+        ]
     hits = sorted(
         (hit for hit in found if not _overlaps(hit, home, source)),
         key=lambda hit: (-hit.score, *hit.place),
@@ -110,7 +116,9 @@ def find_similar(
     return Answer(str(place), meant, elapsed_ms, searcher.is_stale, results)
 
 
-def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[Cluster]:
+def find_clusters(
+    item: OpenIndex, filters: Filters, threshold: float, store: VectorStore
+) -> list[Cluster]:
     """Groups of functions whose vectors are within a threshold, the largest first.
 
     Raises:
@@ -118,18 +126,16 @@ def find_clusters(item: OpenIndex, filters: Filters, threshold: float) -> list[C
     """
     if not 0.5 <= threshold <= 1:
         raise UsageError(f"--threshold {threshold:g} is not in 0.5..1", "0.95 is a good start")
-    if item.vectors is None:
-        return []
     kinds = filters.kinds or _CLUSTERED_KINDS
     target = item.target()
     wanted = Filters(filters.languages, kinds, filters.paths)
     rows = item.reader.chunks(item.texts.ids[target.allowed(wanted)].tolist())
     long = [i for i, row in rows.items() if row.end_line - row.start_line + 1 >= LEAST_LINES]
-    ids, vectors = item.vectors.vectors(np.array(sorted(long), dtype=np.int64))
+    ids, vectors = own_vectors(item.reader, sorted(long), store)
     clusters = []
     for group in _groups(vectors, threshold):
         lowest = float((vectors[group] @ vectors[group].T).min())
-        hits = [_hit(target, rows[int(ids[place])], lowest) for place in group]
+        hits = [_hit(target, rows[ids[place]], lowest) for place in group]
         clusters.append(Cluster(tuple(sorted(hits, key=lambda hit: hit.place)), lowest))
     return sorted(clusters, key=lambda c: (-len(c.hits), *c.hits[0].place))
 
@@ -166,8 +172,32 @@ def _chunk_at(item: OpenIndex, place: Place) -> ChunkRow:
     return found
 
 
+def own_vectors(
+    reader: Reader, ids: Sequence[int], store: VectorStore
+) -> tuple[list[int], NDArray[np.float32]]:
+    """Those of the chunks whose text has a vector, and these (n, E), without their files'."""
+    keys = reader.vector_keys(ids)
+    vectors = store.get(keys.values())
+    found = [chunk_id for chunk_id in ids if keys.get(chunk_id) in vectors]
+    rows = [vectors[keys[chunk_id]] for chunk_id in found]
+    return found, np.array(rows, dtype=np.float32)
+
+
+def _compared(
+    item: OpenIndex, vector: NDArray[np.float32], hits: Sequence[Hit], store: VectorStore
+) -> list[Hit]:
+    """Hits with the cosines of their texts."""
+    ids, rows = own_vectors(item.reader, [hit.chunk.id for hit in hits], store)
+    cosines = dict(zip(ids, (rows @ vector).tolist() if ids else [], strict=True))
+    return [
+        _hit(hit.target, hit.chunk, cosines[hit.chunk.id])
+        for hit in hits
+        if hit.chunk.id in cosines
+    ]
+
+
 def nearest(item: OpenIndex, vector: NDArray[np.float32], filters: Filters) -> list[Hit]:
-    """The nearest allowed chunks of an index: a fixed pool, whatever is shown."""
+    """The nearest allowed chunks of an index, in their files: a fixed pool, whatever is shown."""
     if item.vectors is None:
         return []
     target = item.target(vector)
@@ -235,7 +265,8 @@ def run_clusters(
         check_top_k(most)
     searcher = open_searcher(home, repo, None, quiet)
     try:
-        found = [find_clusters(item, filters, threshold) for item in searcher.indexes]
+        with closing(VectorStore(home.vectors, read_only=True)) as store:
+            found = [find_clusters(item, filters, threshold, store) for item in searcher.indexes]
         clusters = [cluster for some in found for cluster in some][:most]
         _print_clusters(clusters, as_json)
     finally:

@@ -39,7 +39,8 @@ from indexer.sources.skip import is_utf8
 from indexer.sources.walk import Listing, Selection, Stamp, list_files
 from indexer.storage.binding import check_binding, facts_of
 from indexer.storage.failures import storage_failures
-from indexer.storage.faiss_cache import VectorIndex, sync
+from indexer.storage.faiss_cache import VectorIndex
+from indexer.storage.faiss_sync import sync
 from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing
 from indexer.storage.reader import Reader
@@ -215,7 +216,9 @@ class IndexBuild:
         to be read and encoded anew.
         """
         dimension = self.checkpoint.dimension
-        _, lost = sync(self.folder.faiss, dimension, store.chunk_keys(), vectors)
+        with closing(Reader(self.folder)) as reader:
+            encoded = reader.encoded()
+        _, lost = sync(self.folder.faiss, dimension, encoded, vectors)
         if lost:
             store.drop_files(store.files_of_chunks(lost))
         store.mark_synced()

@@ -84,10 +84,10 @@ def content(home: IndexHome, folder: Path) -> dict:
                 (c.path, c.kind, c.symbol, c.start_line, c.end_line, reader.text(c.file_id))
                 for c in chunks
             )
-        keys = reader.vector_keys()
+        encoded = reader.encoded()
         index = VectorIndex.open(reader.folder.faiss, 384)
         assert index is not None
-        assert sorted(index.ids.tolist()) == sorted(keys)
+        assert sorted(index.ids.tolist()) == sorted(chunk for chunk, _, _ in encoded)
         texts = TextIndex.open(reader.folder.text_index)
         assert texts is not None
         assert (texts.generation, texts.ids.tolist()) == (
@@ -96,7 +96,7 @@ def content(home: IndexHome, folder: Path) -> dict:
         )
         return {
             "refs": rows,
-            "keys": sorted(keys.values()),
+            "keys": sorted(key for _, _, key in encoded),
             "synced": reader.is_synced,
             "pending": reader.pending_tokens(),
             "words": [texts.count(stem) for stem in ("load", "client", "configur")],

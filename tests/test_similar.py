@@ -117,6 +117,16 @@ def test_clusters_are_the_connected_vectors():
     assert found == [[0, 1, 2], [4, 5]]
 
 
+def test_lost_vectors_are_said_and_made_anew(copies, tmp_path):
+    place = a_copy_of(copies, tmp_path)
+    for file in place.home.glob("vectors.db*"):
+        file.unlink()
+    for arguments in (("app/config.py:5",), ("--clusters",)):
+        assert "vectors.db is missing" in place.run("similar", *arguments).fault()
+    assert place.run("index", "--rebuild").code == 0
+    assert place.run("similar", "app/config.py:5").code == 0
+
+
 @pytest.mark.parametrize(
     ("text", "path", "line"),
     [("a.py:3", "a.py", 3), ("a.py:3:7", "a.py", 3), ("a:b.py:12:", "a:b.py", 12)],

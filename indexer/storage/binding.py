@@ -12,8 +12,8 @@ from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
 from models.checkpoint import Checkpoint
 
-# Raise it when the tables, the chunker, the words or what the encoder reads change.
-SCHEMA_VERSION = 3
+# Raise it when the tables, the chunker, the words, the encoder's input or what FAISS holds change.
+SCHEMA_VERSION = 4
 REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.storage.vectors import VectorStore
 from models.replacing import replacing
 
 # Up to here all vectors are compared, which takes about 10 ms.
@@ -28,7 +27,6 @@ _CENTROIDS_IN_GRAPH = 8192  # from here on a graph finds the nearest centroids f
 # Vectors a list that centroids are found in, and passes over them. Many lists get less, or finding
 # them would take half an hour for ten million vectors; 39 are what FAISS asks for.
 _EFFORT, _EFFORT_FOR_MANY = (64, 10), (39, 5)
-_AT_ONCE = 50_000
 
 
 class VectorIndex:
@@ -108,22 +106,6 @@ class VectorIndex:
         ]
         return np.concatenate(parts)
 
-    def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
-        """The unit vector (E,) of a chunk; None: there is none here."""
-        _, rows = self.vectors(np.array([chunk_id], dtype=np.int64))
-        return rows[0] if len(rows) else None
-
-    def vectors(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the ids that have a vector, ascending, and their vectors (n, E)."""
-        present = self.ids
-        places = np.flatnonzero(np.isin(present, ids))
-        places = places[np.argsort(present[places])]
-        found = present[places]
-        if not self.lists:
-            return found, np.asarray(self._index.index.reconstruct_batch(places))
-        self._index.set_direct_map_type(faiss.DirectMap.Hashtable)  # type: ignore[attr-defined]
-        return found, np.asarray(self._index.reconstruct_batch(found))
-
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add vectors (n, E) under new ids (n,)."""
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
@@ -165,49 +147,6 @@ class VectorIndex:
         return ids[order], scores[order]
 
 
-def sync(
-    path: Path,
-    dimension: int,
-    wanted: Mapping[int, bytes],
-    store: VectorStore,
-    save: bool = True,
-) -> tuple[VectorIndex, list[int]]:
-    """Bring the FAISS index to hold exactly the wanted chunks' vectors, and save it.
-
-    Args:
-        path: the FAISS file; made when missing or damaged.
-        dimension: length of a vector.
-        wanted: chunk id → content key.
-        store: where the vectors come from.
-        save: write the file; False for a reader, who must not overwrite what a writer makes.
-
-    Returns:
-        The index, and the chunks whose vector is not in the store.
-    """
-    index = VectorIndex.open(path, dimension, to_change=True) or VectorIndex(dimension)
-    target = np.fromiter(wanted, dtype=np.int64, count=len(wanted))
-    if not _fits(index.lists, len(target)):
-        index = empty_index(
-            len(target), dimension, lambda count: _sample(target, wanted, store, count)
-        )
-    present = index.ids
-    gone, new = np.setdiff1d(present, target), np.setdiff1d(target, present)
-    if len(gone):
-        index.remove(gone)
-    lost: list[int] = []
-    for start in range(0, len(new), _AT_ONCE):
-        ids = new[start : start + _AT_ONCE].tolist()
-        vectors = store.get(wanted[i] for i in ids)
-        found = [i for i in ids if wanted[i] in vectors]
-        lost += [i for i in ids if wanted[i] not in vectors]
-        if found:
-            rows = np.stack([vectors[wanted[i]] for i in found]).astype(np.float32)
-            index.add(np.array(found, dtype=np.int64), rows)
-    if save and (len(gone) or len(new) > len(lost) or not path.exists()):
-        index.save(path)
-    return index, lost
-
-
 def wanted_lists(count: int) -> int:
     """How many lists so many vectors are put in: a power of two near 4 roots of their number."""
     return 0 if count <= FLAT_UP_TO else 1 << round(math.log2(4 * math.sqrt(count)))
@@ -223,7 +162,7 @@ def _effort(lists: int) -> tuple[int, int]:
     return _EFFORT if lists < _CENTROIDS_IN_GRAPH else _EFFORT_FOR_MANY
 
 
-def _fits(lists: int, count: int) -> bool:
+def fits(lists: int, count: int) -> bool:
     """Whether an index of so many lists still suits so many vectors."""
     if not lists:
         return count <= FLAT_UP_TO
@@ -248,13 +187,3 @@ def empty_index(
         if len(vectors) >= lists:
             return VectorIndex.in_lists(lists, vectors)
     return VectorIndex(dimension)
-
-
-def _sample(
-    ids: NDArray[np.int64], wanted: Mapping[int, bytes], store: VectorStore, count: int
-) -> NDArray[np.float32]:
-    """The vectors of a random part of the chunks; fewer where the store has lost some."""
-    chosen = np.random.default_rng(0).permutation(ids)[:count]
-    vectors = store.get(wanted[i] for i in chosen.tolist())
-    rows = [vectors[key] for key in sorted(vectors)]
-    return np.array(rows, dtype=np.float32)

@@ -233,14 +233,26 @@ class Reader:
         with self._guard():
             return zlib.decompress(rows[0][0]).decode("utf-8")
 
-    def vector_keys(self) -> dict[int, bytes]:
-        """Chunk id → content key, of every chunk whose vector is not pending."""
-        return dict(
+    def encoded(self) -> list[tuple[int, int, bytes]]:
+        """Every chunk whose vector is not pending: its id, its file's, and its content key.
+
+        Those of a file follow each other.
+        """
+        return list(
             self._rows(
-                "SELECT id, vector_key FROM chunks"
+                "SELECT id, file_id, vector_key FROM chunks"
                 " WHERE vector_key NOT IN (SELECT vector_key FROM pending)"
+                " ORDER BY file_id, id"
             )
         )
+
+    def vector_keys(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """The content keys of these chunks."""
+        found: dict[int, bytes] = {}
+        for batch in _batches(ids):
+            sql = f"SELECT id, vector_key FROM chunks WHERE id IN ({_marks(batch)})"
+            found.update(self._rows(sql, batch))
+        return found
 
     def all_keys(self) -> set[bytes]:
         """The content keys of all chunks."""

@@ -156,15 +156,6 @@ class Store:
             waiting.remove(session, keys)
             _advance(session, "generation")
 
-    def chunk_keys(self) -> dict[int, bytes]:
-        """Chunk id → content key, of every chunk whose vector is not pending."""
-        waiting = select(Pending.vector_key)
-        with Session(self._engine) as session:
-            rows = session.execute(
-                select(Chunk.id, Chunk.vector_key).where(Chunk.vector_key.not_in(waiting))
-            ).all()
-        return {chunk_id: key for chunk_id, key in rows}
-
     def files_of_chunks(self, chunk_ids: Sequence[int]) -> list[int]:
         """The file versions that own these chunks."""
         with Session(self._engine) as session:

@@ -14,16 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexDamaged
+from indexer.storage.binding import open_read_only
 
 BUSY_TIMEOUT_SECONDS = 60
 _LOOKUP_BATCH = 500
+_MEND = "run `codesearch index --rebuild` in each repository"
 
 
 class VectorStore:
     """An open `vectors.db`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        """Open it; made where it is missing, unless it is only to be read.
+
+        Raises:
+            IndexDamaged: it is no database, or is to be read and missing.
+        """
         self._path = path
+        if read_only:
+            if not path.is_file():
+                raise IndexDamaged(f"{path} is missing", _MEND)
+            with self._guard():
+                self._db = open_read_only(path)
+            return
         with self._guard():
             self._db = sqlite3.connect(
                 path,
@@ -98,5 +111,5 @@ class VectorStore:
         except sqlite3.DatabaseError as error:
             raise IndexDamaged(
                 f"{self._path} is damaged ({error})",
-                "run `codesearch index --rebuild` in each repository: it sets the file aside",
+                f"{_MEND}: it sets the file aside",
             ) from error
