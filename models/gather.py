@@ -1,7 +1,8 @@
 """SASA attention without a compiler: for each block of queries, collect the key blocks it sees.
 
 Every block of queries becomes a row of a batch whose keys are its blocks side by side, so that
-`models.products` does the rest; gradients included, memory linear in L.
+`models.products` does the rest; gradients included, memory linear in L. The copies of key blocks
+are not kept for gradients.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from models.attention_pattern import AttentionPattern
 from models.products import attention, slices
@@ -36,20 +38,43 @@ def gather_attention(
     rows, keys, values = (_split(x, pattern.block_size) for x in (query, key, value))
     step = len(rows) if query.is_cuda else _ROWS_AT_ONCE
     parts = [
-        attention(
-            rows[part],
-            _collect(keys, copied[part]),
-            _collect(values, copied[part]),
-            visible[part],
-            scaling,
-            dropout,
-        )
+        _attend_collected(rows[part], keys, values, copied[part], visible[part], scaling, dropout)
         for part in slices(len(rows), step)
     ]
     out: Tensor = torch.cat(parts).unflatten(0, (batch, -1))  # (B, N, H, S, D)
     if pattern.reach is None and bool(pattern.is_global.any()):
         out = _with_global_rows(out, query, key, value, pattern, scaling, dropout)
     return out.transpose(1, 2).reshape(batch, heads, -1, dim)[:, :, :length]
+
+
+def _attend_collected(
+    rows: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    copied: Tensor,
+    visible: Tensor,
+    scaling: float | None,
+    dropout: float,
+) -> Tensor:
+    """Some rows' attention to their blocks; gradients collect and compute these once more.
+
+    Keeping them would take three fifths of a training step's memory (docs/decisions.md).
+    """
+
+    def attend_rows(rows: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        own_keys, own_values = _collect(keys, copied), _collect(values, copied)
+        return attention(rows, own_keys, own_values, visible, scaling, dropout)
+
+    learns = any(x.requires_grad for x in (rows, keys, values))
+    if not (torch.is_grad_enabled() and learns):
+        return attend_rows(rows, keys, values)
+    out: Tensor = checkpoint(
+        attend_rows,
+        *(rows, keys, values),
+        use_reentrant=False,
+        preserve_rng_state=dropout > 0,
+    )
+    return out
 
 
 def _with_global_rows(

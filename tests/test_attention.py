@@ -130,6 +130,23 @@ def test_products_are_not_taken_where_the_fused_kernel_is_faster():
     assert not products._are_products_faster(much.requires_grad_(), much)
 
 
+def test_gather_keeps_no_copies_for_its_gradients():
+    pattern = a_pattern([400], replace(CONFIG, global_blocks=0))
+    tensors = projections(pattern)
+    kept: dict[int, torch.Tensor] = {}  # by address: what is kept twice counts once
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        attend(*tensors, pattern, "gather")
+    size = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    seen = pattern.block_index.shape[-1]  # blocks, by each block
+    assert seen > 4
+    assert size < seen * tensors[0].untyped_storage().nbytes()  # that would be one copy of keys
+
+
 @needs_compiler
 @pytest.mark.parametrize("reach", [None, 20])
 def test_flex_equals_dense(reach):
