@@ -116,9 +116,8 @@ def score_parts(result: SearchResult) -> dict[str, float | None]:
     """The parts of a result's score.
 
     The shown chunk has (vector + words) * standing + symbol, where `vector` comes from the rank of
-    its cosine and `words` from that of its BM25 score; the result has strongest + coherence +
-    path + whole + prior, see `codesearch.ranking.FileParts`. None where a signal did
-    not find the chunk.
+    its cosine and `words` from that of its BM25 score; the result has strongest + path +
+    whole + prior, see `codesearch.ranking.FileParts`. None where a signal did not find the chunk.
     """
     hit, parts = result.best, result.best.parts
     return {

@@ -43,9 +43,6 @@ SHORTEST = 3
 # A file named after what was asked for, and a folder.
 FILE_NAME = 0.3
 FOLDER_NAME = 0.1
-# What each of the next hits of a file adds to its best one.
-COHERENCE = 0.1
-COHERENT_HITS = 3
 # What the vector of the whole file adds: it says best what a file is about.
 WHOLE_FILE = 0.2
 # Large files do the work, those deep in the folders a part of it: for e times a size of kilobytes,
@@ -84,12 +81,13 @@ _SEPARATOR = re.compile(r"::|->|#|\.")
 
 
 QueryKind = Literal["name", "prose", "mixed", "error", "snippet"]
-# How much vectors and words count for each kind of query; together 2. What is pasted has the very
-# words of its place (docs/decisions.md, 2026-11-22).
+# How much vectors and words count for each kind of query; together 2. A question is rarely asked
+# in the code's words, a name is one of them, and what is pasted has the very words of its place
+# (docs/decisions.md, 2026-11-22 and 23).
 SIGNAL_WEIGHTS: dict[QueryKind, tuple[float, float]] = {
     "name": (1.0, 1.0),
-    "prose": (1.0, 1.0),
-    "mixed": (1.0, 1.0),
+    "prose": (1.4, 0.6),
+    "mixed": (1.4, 0.6),
     "error": (0.4, 1.6),
     "snippet": (0.4, 1.6),
 }
@@ -242,13 +240,11 @@ class FileParts:
     """What a file adds to the score of its strongest chunk.
 
     Attributes:
-        coherence: For its next hits.
         path: For its name and its folder's.
         whole: For the vector of the file as a whole.
         prior: For its size and where it lies, whatever is asked.
     """
 
-    coherence: float = 0.0
     path: float = 0.0
     whole: float = 0.0
     prior: float = 0.0
@@ -256,7 +252,7 @@ class FileParts:
     @property
     def score(self) -> float:
         """The whole."""
-        return self.coherence + self.path + self.whole + self.prior
+        return self.path + self.whole + self.prior
 
 
 def path_score(path: str, terms: QueryTerms) -> float:
@@ -274,11 +270,6 @@ def prior(size_bytes: int, path: str, usual_depth: float) -> float:
     """What a file gains by its size and by lying less deep than the repository's files do."""
     higher = max(-FARTHEST, min(FARTHEST, usual_depth - path.count("/")))
     return SIZE * math.log1p(size_bytes / 1000) + DEPTH * higher
-
-
-def coherence(next_scores: Sequence[float]) -> float:
-    """What the hits of a file after its strongest add to it; namesakes do not pile up."""
-    return COHERENCE * sum(min(1.0, score) for score in next_scores[:COHERENT_HITS])
 
 
 def _names(symbol: str, asked: str) -> bool:

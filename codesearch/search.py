@@ -19,7 +19,6 @@ from codesearch.ranking import (
     FileParts,
     Parts,
     QueryTerms,
-    coherence,
     path_score,
     prior,
     rank_score,
@@ -180,7 +179,6 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     chunk, target = front.chunk, front.target
     whole = [h.parts.vector * h.parts.standing for h in hits if h.chunk.kind == "file"]
     file = FileParts(
-        coherence([hit.score for hit in hits[1:]]),
         path_score(chunk.path, terms),
         whole_file(whole),
         prior(chunk.file_bytes, chunk.path, target.usual_depth),

@@ -5,13 +5,10 @@ import pytest
 
 from codesearch.ranking import (
     ABBREVIATION,
-    COHERENCE,
-    COHERENT_HITS,
     ENOUGH_WORDS,
     FILE_NAME,
     FOLDER_NAME,
     SYMBOL_WORDS,
-    coherence,
     path_score,
     prior,
     rank_score,
@@ -77,7 +74,6 @@ def test_a_query_is_of_a_kind(query, kind):
 
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     best_of_the_rest = 1.0 + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME + whole_file([0.5])
-    best_of_the_rest += COHERENCE * COHERENT_HITS
     best_of_the_rest += prior(10**6, "a.py", 9.0) - prior(1, "a/b/c/d/e/f.py", 1.0)
     assert symbol_score("Store.OPEN", "a.py", read_terms("open")) > best_of_the_rest
     right_case = symbol_score("Store.open", "a.py", read_terms("open"))
@@ -177,9 +173,3 @@ def test_a_class_comes_before_its_constructors():
     whole = symbol_score("json.Serializer", "src/Serializer.java", asked)
     made = symbol_score("json.Serializer.Serializer", "src/Serializer.java", asked)
     assert whole > made > symbol_score("reserialize", "src/Serializer.java", asked)
-
-
-def test_further_hits_of_a_file_support_the_best_but_do_not_outweigh_it():
-    assert 0 == coherence([]) < coherence([0.5]) < 0.5
-    assert coherence([0.4, 0.3, 0.2]) == coherence([0.4, 0.3, 0.2, 0.1])
-    assert coherence([3.5, 3.5]) == coherence([1.0, 1.0])

@@ -161,11 +161,11 @@ def test_an_answer_says_what_it_read_for_a_typing_error(searcher):
 
 
 def test_filters_that_touch_nothing_change_nothing(searcher):
-    plain = searcher.answer("load settings", Filters(), 10, every_chunk=True)
-    assert len(plain.results) > 5
+    plain = searcher.answer("load settings", Filters(), 100, every_chunk=True)
+    assert len(plain.results) > 10
     languages = tuple({result.best.chunk.language for result in plain.results})
     wide = Filters(languages, ("function", "class", "file", "doc"), Selection(("*",)))
-    assert scored(searcher.answer("load settings", wide, 10, every_chunk=True)) == scored(plain)
+    assert scored(searcher.answer("load settings", wide, 100, every_chunk=True)) == scored(plain)
 
 
 @pytest.mark.parametrize("every_chunk", [False, True])
