@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.storage import faiss_cache, faiss_sync
@@ -56,6 +56,7 @@ def test_syncing_adds_removes_and_names_what_is_lost(tmp_path, store):
 CHUNKS = [(1, 1, b"a"), (2, 1, b"b"), (3, 2, b"c"), (5, 4, b"a"), (6, 4, b"c"), (7, 4, b"d")]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sets(st.sampled_from(CHUNKS)), min_size=1, max_size=4))
 def test_whatever_was_there_the_index_is_as_if_made_at_once(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("steps")
