@@ -28,13 +28,20 @@ QUERIES = [
 
 
 def serving(place: Place, *options: str):
+    left = made_at(place.home)  # by a server that was killed: it is not the one to wait for
     process = start("serve", *options, home=place.home, cwd=place.root)
     deadline = time.monotonic() + 60
-    while connect_closed(place.home) is False:
+    while made_at(place.home) == left or not connect_closed(place.home):
         assert process.poll() is None, finish(process)
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return process
+
+
+def made_at(home: Path) -> int | None:
+    """When the socket was made, ns; None: there is none."""
+    path = socket_path(home)
+    return path.stat().st_ctime_ns if path.exists() else None
 
 
 def connect_closed(home: Path) -> bool:
