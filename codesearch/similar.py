@@ -93,7 +93,7 @@ def find_similar(
             )
     source = _chunk_at(home, place)
     with closing(VectorStore(searcher.home.vectors, read_only=True)) as store:
-        _, own = own_vectors(home.reader, [source.id], store)
+        _, own = _own_vectors(home.reader, [source.id], store)
         if not len(own):
             raise IndexNotFound(
                 f"{place} is not encoded yet",
@@ -131,7 +131,7 @@ def find_clusters(
     wanted = Filters(filters.languages, kinds, filters.paths)
     rows = item.reader.chunks(item.texts.ids[target.allowed(wanted)].tolist())
     long = [i for i, row in rows.items() if row.end_line - row.start_line + 1 >= LEAST_LINES]
-    ids, vectors = own_vectors(item.reader, sorted(long), store)
+    ids, vectors = _own_vectors(item.reader, sorted(long), store)
     clusters = []
     for group in _groups(vectors, threshold):
         lowest = float((vectors[group] @ vectors[group].T).min())
@@ -172,7 +172,7 @@ def _chunk_at(item: OpenIndex, place: Place) -> ChunkRow:
     return found
 
 
-def own_vectors(
+def _own_vectors(
     reader: Reader, ids: Sequence[int], store: VectorStore
 ) -> tuple[list[int], NDArray[np.float32]]:
     """Those of the chunks whose text has a vector, and these (n, E), without their files'."""
@@ -187,7 +187,7 @@ def _compared(
     item: OpenIndex, vector: NDArray[np.float32], hits: Sequence[Hit], store: VectorStore
 ) -> list[Hit]:
     """Hits with the cosines of their texts."""
-    ids, rows = own_vectors(item.reader, [hit.chunk.id for hit in hits], store)
+    ids, rows = _own_vectors(item.reader, [hit.chunk.id for hit in hits], store)
     cosines = dict(zip(ids, (rows @ vector).tolist() if ids else [], strict=True))
     return [
         _hit(hit.target, hit.chunk, cosines[hit.chunk.id])

@@ -20,13 +20,14 @@ from indexer.storage.vectors import VectorStore
 CONTEXT = 0.4
 _AT_ONCE = 50_000
 
-Encoded = tuple[int, int, bytes]  # a chunk, its file version, and the content key of its vector
+# A chunk, its file version, and the content key of its vector.
+EncodedChunk = tuple[int, int, bytes]
 
 
 def sync(
     path: Path,
     dimension: int,
-    wanted: Sequence[Encoded],
+    wanted: Sequence[EncodedChunk],
     store: VectorStore,
     save: bool = True,
 ) -> tuple[VectorIndex, list[int]]:
@@ -73,14 +74,13 @@ def in_context(vectors: NDArray[np.float32], files: NDArray[np.int64]) -> NDArra
 
     A text that is alone in its file keeps its vector.
     """
-    starts = _starts(files)
+    starts, ends = _bounds(files)
     means = _unit(np.add.reduceat(vectors, starts))
-    sizes = np.diff(starts, append=len(files))
-    return _unit(vectors + CONTEXT * np.repeat(means, sizes, axis=0))
+    return _unit(vectors + CONTEXT * np.repeat(means, ends - starts, axis=0))
 
 
 def _rows(
-    chunks: Sequence[Encoded], vectors: dict[bytes, NDArray[np.float16]]
+    chunks: Sequence[EncodedChunk], vectors: dict[bytes, NDArray[np.float16]]
 ) -> NDArray[np.float32]:
     """What is searched for chunks of whole files, (n, E)."""
     own = np.stack([vectors[key] for _, _, key in chunks]).astype(np.float32)
@@ -91,14 +91,13 @@ def _of_complete_files(present: NDArray[np.bool_], files: NDArray[np.int64]) -> 
     """Which chunks are of files whose chunks are all present; others have another mean now."""
     if not len(files):
         return present
-    starts = _starts(files)
-    complete = np.logical_and.reduceat(present, starts)
-    return np.repeat(complete, np.diff(starts, append=len(files)))
+    starts, ends = _bounds(files)
+    return np.repeat(np.logical_and.reduceat(present, starts), ends - starts)
 
 
 def _whole_files(files: NDArray[np.int64]) -> Iterator[slice]:
     """Slices of some `_AT_ONCE` chunks that end where a file does."""
-    ends = np.append(_starts(files)[1:], len(files))
+    _, ends = _bounds(files)
     start = 0
     while start < len(files):
         end = int(ends[np.searchsorted(ends, min(start + _AT_ONCE, len(files)))])
@@ -107,11 +106,10 @@ def _whole_files(files: NDArray[np.int64]) -> Iterator[slice]:
 
 
 def _sample(
-    wanted: Sequence[Encoded], files: NDArray[np.int64], store: VectorStore, count: int
+    wanted: Sequence[EncodedChunk], files: NDArray[np.int64], store: VectorStore, count: int
 ) -> NDArray[np.float32]:
     """The vectors of some `count` chunks, whole files; fewer where the store has lost some."""
-    starts = _starts(files)
-    ends = np.append(starts[1:], len(files))
+    starts, ends = _bounds(files)
     order = np.random.default_rng(0).permutation(len(starts))
     enough = 1 + np.searchsorted(np.cumsum((ends - starts)[order]), count)
     chosen = [row for file in order[:enough].tolist() for row in wanted[starts[file] : ends[file]]]
@@ -120,9 +118,10 @@ def _sample(
     return _rows(found, vectors) if found else np.empty((0, 0), dtype=np.float32)
 
 
-def _starts(files: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where in a row of file versions each begins."""
-    return np.flatnonzero(np.diff(files, prepend=-1))
+def _bounds(files: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where in a row of file versions each begins, and where it ends."""
+    starts = np.flatnonzero(np.diff(files, prepend=-1))
+    return starts, np.append(starts[1:], len(files))
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
