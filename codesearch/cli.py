@@ -48,6 +48,15 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
+def _keep_to_one_core() -> None:
+    """Before NumPy is imported: what one query computes is too little to be shared.
+
+    Threads that wait for a busy core cost a hundred times what they save.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
 def _number(value: str | int) -> int:
     try:
         return int(value)
@@ -186,9 +195,7 @@ def query(
     home: IndexOption = None,
 ) -> None:
     """Find code by meaning or by name."""
-    # The products of one query are too small to share: threads that wait for a busy core cost
-    # a hundred times what they save.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _keep_to_one_core()
     from codesearch.client import ask
     from indexer.storage.home import find_home
 
@@ -236,7 +243,7 @@ def serve(
     home: IndexOption = None,
 ) -> None:
     """Keep indexes and models open, so that `query` answers at once."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _keep_to_one_core()
     from codesearch.serving import Server
     from indexer.storage.home import find_home
 
@@ -281,6 +288,7 @@ def similar(
     home: IndexOption = None,
 ) -> None:
     """Find code like the code at a line, or near-duplicates."""
+    _keep_to_one_core()
     from codesearch.querying import Output, read_filters
     from codesearch.similar import SIMILAR, Place, run_clusters, run_similar
     from indexer.storage.home import find_home

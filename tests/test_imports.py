@@ -63,13 +63,18 @@ def test_a_heavy_package_has_one_place(package, owners):
 
 def loaded_by(arguments: list[str], cwd: Path, home: Path) -> set[str]:
     """The top-level packages that a run of the program imports, in a fresh process."""
+    return set(after(arguments, cwd, home, "{name.partition('.')[0] for name in sys.modules}"))
+
+
+def after(arguments: list[str], cwd: Path, home: Path, expression: str) -> list[str]:
+    """The values, in order, of an expression at the end of a run in a fresh process."""
     program = (
-        "import json, sys\n"
+        "import json, os, sys\n"
         "sys.argv = ['codesearch', *sys.argv[1:]]\n"
         "from codesearch.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+        f"print(json.dumps(sorted({expression})))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -80,7 +85,8 @@ def loaded_by(arguments: list[str], cwd: Path, home: Path) -> set[str]:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def test_help_imports_nothing_heavy(tmp_path):
@@ -108,3 +114,10 @@ def test_looking_imports_no_encoder(library, command):
 
 def test_indexing_what_is_known_already_imports_no_torch(library):
     assert not loaded_by(["index", "-q"], library.root, library.home) & TORCH
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
+@pytest.mark.parametrize("command", ["query configuration", "similar app/config.py:4"])
+def test_a_query_keeps_to_one_core(library, command):
+    threads = after(command.split(), library.root, library.home, "os.listdir('/proc/self/task')")
+    assert len(threads) == 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,23 @@ class VectorIndex:
         else:
             parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         depth = min(top_k, self._index.ntotal)
-        scores, ids = self._index.search(query[None], depth, params=parameters)
+        with _one_thread():
+            scores, ids = self._index.search(query[None], depth, params=parameters)
         found = ids[0] >= 0
         scores, ids = scores[0][found], ids[0][found]
         order = np.lexsort((ids, -scores))
         return ids[order], scores[order]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One query leaves nothing to share, and waiting for a thread on a busy core takes 20 ms."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def wanted_lists(count: int) -> int:
