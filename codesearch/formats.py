@@ -115,9 +115,9 @@ def _short_record(hit: Hit) -> dict[str, Any]:
 def score_parts(result: SearchResult) -> dict[str, float | None]:
     """The parts of a result's score.
 
-    The shown chunk has (vector + words) * standing + symbol, where `vector` comes from the rank of
-    its cosine and `words` from that of its BM25 score; the result has strongest + path +
-    whole + prior, see `codesearch.ranking.FileParts`. None where a signal did not find the chunk.
+    The shown chunk has (vector + words) * standing + symbol + phrase, where `vector` comes from
+    the rank of its cosine and `words` from that of its BM25 score; the result has strongest + path
+    + whole + prior, see `codesearch.ranking.FileParts`. None where a signal did not find it.
     """
     hit, parts = result.best, result.best.parts
     return {
@@ -127,6 +127,7 @@ def score_parts(result: SearchResult) -> dict[str, float | None]:
         "words": _rounded(parts.words),
         "standing": _rounded(parts.standing),
         "symbol": _rounded(parts.symbol),
+        "phrase": _rounded(parts.phrase),
         "strongest": _rounded(result.strongest),
         **{name: _rounded(value) for name, value in asdict(result.file).items()},
         "score": round(result.score, 6),

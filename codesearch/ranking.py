@@ -32,6 +32,12 @@ RANK_OFFSET = 100
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.7
 PROSE = 0.6
+# A chunk where all of a question's words stand in its order, side by side; and where all of
+# something pasted does, which says nearly for certain that it is from there. The chunks that score
+# best are looked at, a fixed number of them, whatever `-k` asks for.
+PHRASE = 0.4
+PASTED_PHRASE = 0.8
+PHRASE_POOL = 30
 # Files that only declare types name everything and do nothing.
 DECLARATIONS = 0.8
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
@@ -103,8 +109,9 @@ _CODE_SIGN = re.compile(
     r"[{};]|\w\(|\)\s*:|[^\s=]\s*=\s*[^\s=]|=>|->|:=|\w\[|^\s*[@#]\w", re.MULTILINE
 )
 _LEAST_CODE_SIGNS = 2
-# Pasted lines and messages are from where a name is used, not from where it is defined.
-_USES_NAMES = frozenset({"snippet", "error"})
+# Pasted lines and messages are from somewhere inside a file: they use names rather than define
+# them, and what the file is called or how large it is says nothing of where.
+_PASTED = frozenset({"snippet", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,11 @@ class QueryTerms:
     wants_second_hand: bool
     wants_declarations: bool
     wants_prose: bool
+
+    @property
+    def is_pasted(self) -> bool:
+        """Whether it is a piece of a file or of what a program printed, not a question."""
+        return self.kind in _PASTED
 
     @property
     def names(self) -> list[str]:
@@ -159,7 +171,7 @@ def read_terms(text: str) -> QueryTerms:
 
 def _kind(text: str, mentioned: Sequence[str]) -> QueryKind:
     """The kind of a query that is no name."""
-    if len(_CODE_SIGN.findall(text)) >= _LEAST_CODE_SIGNS:
+    if "\n" in text.strip() or len(_CODE_SIGN.findall(text)) >= _LEAST_CODE_SIGNS:
         return "snippet"
     if _ERROR.search(text) and not _QUESTION.search(text):
         return "error"
@@ -179,17 +191,18 @@ def rank_score(place: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the score of a chunk is made of: (vector + words) * standing + symbol."""
+    """What the score of a chunk is made of: (vector + words) * standing + symbol + phrase."""
 
     vector: float
     words: float = 0.0
     standing: float = 1.0
     symbol: float = 0.0
+    phrase: float = 0.0
 
     @property
     def score(self) -> float:
         """The whole."""
-        return (self.vector + self.words) * self.standing + self.symbol
+        return (self.vector + self.words) * self.standing + self.symbol + self.phrase
 
 
 def standing(path: str, kind: str, terms: QueryTerms) -> float:
@@ -218,7 +231,7 @@ def _declares(path: str) -> bool:
 
 def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     """What a chunk gains by its symbol: named by the query, or made of the query's words."""
-    if not symbol or terms.kind in _USES_NAMES:
+    if not symbol or terms.is_pasted:
         return 0.0
     name = symbol.rsplit(".", 1)[-1]
     asked = terms.symbol
@@ -233,6 +246,11 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
     parts = _stems(name)
     enough = min(1.0, sum(_match(part, terms.stems) for part in set(parts)) / ENOUGH_WORDS)
     return SYMBOL_WORDS * enough * _share(parts, terms.stems)
+
+
+def phrase_score(share: float, terms: QueryTerms) -> float:
+    """What a chunk gains by a share of the query that stands in it word for word."""
+    return (PASTED_PHRASE if terms.is_pasted else PHRASE) * share
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,22 @@ these. Candidates of all indexes are ranked together, then grouped by file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codesearch.phrases import Phrase
 from codesearch.ranking import (
+    PHRASE_POOL,
     POOL,
     SIGNAL_WEIGHTS,
     FileParts,
     Parts,
     QueryTerms,
     path_score,
+    phrase_score,
     prior,
     rank_score,
     ranks,
@@ -146,9 +149,10 @@ def rank(
     found: Sequence[Found], terms: QueryTerms, every_chunk: bool = False
 ) -> list[SearchResult]:
     """Results of candidates, best first; see `search`."""
-    every = (_hit(item, terms) for item in found)
-    hits = sorted(
-        (hit for hit in every if hit.score > 0), key=lambda hit: (-hit.score, *hit.place)
+    hits = _best_first(_hit(item, terms) for item in found)
+    phrase = Phrase(terms.text)
+    hits = _best_first(
+        [*(_with_phrase(hit, phrase, terms) for hit in hits[:PHRASE_POOL]), *hits[PHRASE_POOL:]]
     )
     if every_chunk:
         return [SearchResult(hit, strongest=hit.score) for hit in hits]
@@ -157,6 +161,24 @@ def rank(
         files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
     results = [_file_result(group, terms) for group in files.values()]
     return sorted(results, key=lambda result: (-result.score, *result.best.place))
+
+
+def _best_first(hits: Iterable[Hit]) -> list[Hit]:
+    """Those of the hits that score, in their fixed order."""
+    return sorted((hit for hit in hits if hit.score > 0), key=lambda hit: (-hit.score, *hit.place))
+
+
+def _with_phrase(hit: Hit, phrase: Phrase, terms: QueryTerms) -> Hit:
+    """A hit with what its text gains it."""
+    parts = replace(hit.parts, phrase=phrase_score(phrase.share(_text_of(hit)), terms))
+    return replace(hit, parts=parts, score=parts.score)
+
+
+def _text_of(hit: Hit) -> str:
+    """The lines of a chunk, as they were indexed."""
+    chunk = hit.chunk
+    lines = hit.target.reader.text(chunk.file_id).split("\n")
+    return "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
 
 
 def _hit(item: Found, terms: QueryTerms) -> Hit:
@@ -177,6 +199,8 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
     more = tuple(hit for hit in hits if hit is not front)
     chunk, target = front.chunk, front.target
+    if terms.is_pasted:
+        return SearchResult(front, more, hits[0].score)
     whole = [h.parts.vector * h.parts.standing for h in hits if h.chunk.kind == "file"]
     file = FileParts(
         path_score(chunk.path, terms),

@@ -74,9 +74,12 @@ STOP_WORDS = frozenset(
 
 def words(text: str) -> str:
     """All words of a text in order, separated by spaces."""
-    return " ".join(
-        _split(match) for match in _IDENTIFIER.findall(text) if len(match) <= _LONGEST_IDENTIFIER
-    )
+    return " ".join(_split(name) for name in identifiers(text) if len(name) <= _LONGEST_IDENTIFIER)
+
+
+def identifiers(text: str) -> list[str]:
+    """All identifiers and numbers of a text in order."""
+    return _IDENTIFIER.findall(text)
 
 
 def plain_name(name: str) -> str:

@@ -177,8 +177,31 @@ def test_the_parts_of_a_score_make_up_the_whole(searcher, every_chunk):
         assert parts["score"] == pytest.approx(result.score, abs=1e-6)
         whole = parts["strongest"] + sum(parts[name] for name in asdict(result.file))
         assert whole == pytest.approx(parts["score"], abs=1e-3)
-        chunk = (parts["vector"] + parts["words"]) * parts["standing"] + parts["symbol"]
+        chunk = (parts["vector"] + parts["words"]) * parts["standing"]
+        chunk += parts["symbol"] + parts["phrase"]
         assert chunk == pytest.approx(result.best.score, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "        return json.load(file)",
+        "for attempt in range(tries):\n    try:\n        return self.fetch(request)",
+        "return self.session.get(url)",
+    ],
+)
+def test_pasted_lines_find_where_they_stand(searcher, pasted):
+    path, symbol = places(searcher, pasted)[0]
+    assert pasted.split("(")[-1] in FILES[path]
+    best = searcher.answer(pasted, Filters(), 1).results[0].best
+    assert best.chunk.symbol == symbol
+    assert best.parts.phrase > 0.3
+
+
+def test_what_stands_word_for_word_counts_however_few_results_are_wanted(searcher):
+    (first,) = searcher.answer("exponential sleep 2 attempt", Filters(), 1).results
+    assert first.best.chunk.symbol == "HttpClient.retry"
+    assert first.best.parts.phrase > 0
 
 
 def test_an_empty_query_is_refused(searcher):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from indexer.storage.text_index import Ids, IndexedTerms
 from indexer.words import plain_name
 
 _BATCH = 500
+_TEXTS_KEPT = 64  # the best chunks of a query are read, and some of them shown
 _CHUNK_ROW = "chunks.id, file_id, path, language, kind, symbol, start_line, end_line, size_bytes"
 
 
@@ -87,6 +89,8 @@ class Reader:
         check_schema(self.facts, folder.folder)
         self._file_ids: dict[tuple[int, tuple[str, ...], Selection], Ids] = {}
         self._usual_depth: dict[int, float] = {}
+        # The text of a file version as it was indexed; "" where a writer has forgotten it since.
+        self.text = lru_cache(maxsize=_TEXTS_KEPT)(self._text)
         with self._guard():
             self._db = open_read_only(folder.database)
 
@@ -227,11 +231,11 @@ class Reader:
         )
         return next((ChunkRow(*row) for row in rows), None)
 
-    def text(self, file_id: int) -> str:
-        """The text of a file version as it was indexed."""
-        rows = list(self._rows("SELECT text FROM files WHERE id = ?", (file_id,)))
-        with self._guard():
-            return zlib.decompress(rows[0][0]).decode("utf-8")
+    def _text(self, file_id: int) -> str:
+        for (text,) in self._rows("SELECT text FROM files WHERE id = ?", (file_id,)):
+            with self._guard():
+                return zlib.decompress(text).decode("utf-8")
+        return ""
 
     def encoded(self) -> list[tuple[int, int, bytes]]:
         """Every chunk whose vector is not pending: its id, its file's, and its content key.
