@@ -20,6 +20,10 @@ from models.checkpoint import CheckpointError
 
 FAULTS = (CodesearchError, CheckpointError)
 INTERRUPTED = 130
+# How long a thread of OpenMP keeps its core while it waits for the others. By default it is for
+# milliseconds, and beside one other busy process a batch is encoded at two thirds of this speed
+# (docs/decisions.md, 2026-11-29).
+_SPINS = "3000"
 # Typer exports only this child of what it raises for arguments that it cannot read.
 _ARGUMENT_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -411,6 +415,7 @@ def train(
 def main() -> None:
     """Run the program; every expected fault is two lines on stderr and exit code 2."""
     note_interrupts()
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()

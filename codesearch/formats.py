@@ -116,8 +116,8 @@ def score_parts(result: SearchResult) -> dict[str, float | None]:
     """The parts of a result's score.
 
     The shown chunk has (vector + words) * standing + symbol + phrase, where `vector` comes from
-    the rank of its cosine and `words` from that of its BM25 score; the result has strongest + path
-    + whole + prior, see `codesearch.ranking.FileParts`. None where a signal did not find it.
+    the rank of its cosine and `words` from that of its BM25 score; the result has strongest + what
+    its file adds, see `codesearch.ranking.FileParts`. None where a signal did not find it.
     """
     hit, parts = result.best, result.best.parts
     return {

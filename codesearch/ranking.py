@@ -51,6 +51,10 @@ FILE_NAME = 0.3
 FOLDER_NAME = 0.1
 # What the vector of the whole file adds: it says best what a file is about.
 WHOLE_FILE = 0.2
+# What its words add, of all its chunks together: the few files that have most of the question's
+# words are worth a look, the others are alike.
+WHOLE_WORDS = 0.1
+FILE_RANK_OFFSET = 5
 # Large files do the work, those deep in the folders a part of it: for e times a size of kilobytes,
 # and for each folder more or less than the repository's files have, up to a few.
 SIZE = 0.05
@@ -259,18 +263,20 @@ class FileParts:
 
     Attributes:
         path: For its name and its folder's.
-        whole: For the vector of the file as a whole.
+        whole: For the vector of the file as a whole,
+        whole_words: … and for the words of all its chunks together.
         prior: For its size and where it lies, whatever is asked.
     """
 
     path: float = 0.0
     whole: float = 0.0
+    whole_words: float = 0.0
     prior: float = 0.0
 
     @property
     def score(self) -> float:
         """The whole."""
-        return self.path + self.whole + self.prior
+        return self.path + self.whole + self.whole_words + self.prior
 
 
 def path_score(path: str, terms: QueryTerms) -> float:
@@ -282,6 +288,11 @@ def path_score(path: str, terms: QueryTerms) -> float:
 def whole_file(vectors: Sequence[float]) -> float:
     """What a file gains by the vector parts of its chunks that are the whole file."""
     return WHOLE_FILE * max(vectors, default=0.0)
+
+
+def whole_words(place: int) -> float:
+    """What a file gains by its rank among all files, by BM25; nothing for a rank of 0, silence."""
+    return WHOLE_WORDS * (FILE_RANK_OFFSET + 1) / (FILE_RANK_OFFSET + place) if place else 0.0
 
 
 def prior(size_bytes: int, path: str, usual_depth: float) -> float:

@@ -30,6 +30,7 @@ from codesearch.ranking import (
     standing,
     symbol_score,
     whole_file,
+    whole_words,
 )
 from indexer.sources.listing import Selection
 from indexer.storage.faiss_cache import VectorIndex
@@ -80,6 +81,7 @@ class Hit:
         score: … and how well it fits in all.
         cosine: To the query.
         bm25: Of the query's words.
+        file_word_rank: By BM25 of all of its file's words, among files; 0: silence.
     """
 
     target: Target
@@ -88,6 +90,7 @@ class Hit:
     score: float
     cosine: float | None = None
     bm25: float | None = None
+    file_word_rank: int = 0
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -128,6 +131,7 @@ class Found:
     bm25: float | None
     vector_rank: int
     word_rank: int
+    file_word_rank: int
 
 
 def search(
@@ -191,7 +195,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms),
     )
-    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25)
+    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25, item.file_word_rank)
 
 
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
@@ -205,6 +209,7 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     file = FileParts(
         path_score(chunk.path, terms),
         whole_file(whole),
+        whole_words(front.file_word_rank),
         prior(chunk.file_bytes, chunk.path, target.usual_depth),
     )
     return SearchResult(front, more, hits[0].score, file)
@@ -217,11 +222,14 @@ def find(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list
         return []
     cosines = np.concatenate([item.cosines for item in sets])
     bm25 = np.concatenate([item.bm25 for item in sets])
+    of_files = np.concatenate([item.file_bm25 for item in sets])
+    best_files = np.sort(np.concatenate([item.all_file_bm25 for item in sets]))[::-1]
     signals = zip(
         cosines.tolist(),
         bm25.tolist(),
         _pool_ranks(cosines).tolist(),
         _pool_ranks(bm25).tolist(),
+        np.where(of_files > 0, 1 + np.searchsorted(-best_files, -of_files), 0).tolist(),
         strict=True,
     )
     found = []
@@ -237,11 +245,16 @@ def find(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """Chunks of one target; NaN where a signal did not find a chunk."""
+    """Chunks of one target; NaN where a signal did not find a chunk.
+
+    Their files' BM25 scores stand beside those of all files.
+    """
 
     ids: NDArray[np.int64]
     cosines: NDArray[np.float64]
     bm25: NDArray[np.float64]
+    file_bm25: NDArray[np.float64]
+    all_file_bm25: NDArray[np.float64]
 
 
 def _candidates(target: Target, terms: QueryTerms, filters: Filters) -> _Candidates:
@@ -256,7 +269,8 @@ def _candidates(target: Target, terms: QueryTerms, filters: Filters) -> _Candida
     named = named[np.isin(named, allowed)]
     # np.unique would import numpy.ma, which a cold query has no other need of.
     ids = np.array(sorted({*near.tolist(), *worded.tolist(), *named.tolist()}), dtype=np.int64)
-    return _Candidates(ids, _spread(ids, near, cosines), _spread(ids, worded, bm25))
+    signals = _spread(ids, near, cosines), _spread(ids, worded, bm25)
+    return _Candidates(ids, *signals, *target.texts.file_scores(stems, ids, mask))
 
 
 def _spread(

@@ -121,3 +121,10 @@ def test_indexing_what_is_known_already_imports_no_torch(library):
 def test_a_query_keeps_to_one_core(library, command):
     threads = after(command.split(), library.root, library.home, "os.listdir('/proc/self/task')")
     assert len(threads) == 1
+
+
+def test_threads_that_wait_for_others_give_their_core_up_soon(library):
+    show = "[os.environ['GOMP_SPINCOUNT']]"
+    assert after(["repos"], library.root, library.home, show) == ["3000"]
+    loaded = loaded_by(["--version"], library.root, library.home)
+    assert not loaded & {"faiss", "numpy", "torch"}  # which read it when they are loaded
