@@ -32,10 +32,11 @@ RANK_OFFSET = 100
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.7
 PROSE = 0.6
-# A chunk where all of a question's words stand in its order, side by side; and where all of
-# something pasted does, which says nearly for certain that it is from there. The chunks that score
-# best are looked at, a fixed number of them, whatever `-k` asks for.
-PHRASE = 0.4
+# A chunk where all of a question's words stand in its order, side by side. Two or three of many
+# are no sign, so the share counts by its cube; not of what was pasted, where each piece is one. A
+# name is no phrase: wherever it is used it stands word for word. The chunks that score best are
+# looked at, a fixed number of them, whatever `-k` asks for.
+PHRASE = 0.6
 PASTED_PHRASE = 0.8
 PHRASE_POOL = 30
 # Files that only declare types name everything and do nothing.
@@ -63,13 +64,15 @@ FARTHEST = 4
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
 # definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
 # type from a function (`Timeout`, `timeout`). In another style (`parse_json` for `parseJson`) it
-# is nearly as good. A constructor has the name of its class, which comes first. An identifier
-# inside a longer query is a hint.
+# is nearly as good. A constructor has the name of its class, which comes first, and so does the
+# beginning of a unit that is too long for one vector. An identifier inside a longer query is a
+# hint.
 EXACT_SYMBOL = 3.5
 OTHER_STYLE = 3.0
 EXACT_CASE = 0.8
 OWN_FILE = 1.0
 CONSTRUCTOR = 1.0
+LATER_PART = 1.0
 MENTIONED_SYMBOL = 0.25
 
 _SECOND_HAND_PATH = re.compile(
@@ -233,7 +236,7 @@ def _declares(path: str) -> bool:
     return bool(_DECLARATION_PATH.search(path))
 
 
-def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
+def symbol_score(symbol: str, path: str, terms: QueryTerms, part: int = 0) -> float:
     """What a chunk gains by its symbol: named by the query, or made of the query's words."""
     if not symbol or terms.is_pasted:
         return 0.0
@@ -244,7 +247,8 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
         exact_case = asked in (symbol, name)
         base = EXACT_SYMBOL if _names(symbol.lower(), asked.lower()) else OTHER_STYLE
         is_constructor = symbol.split(".")[-2:] == [name, name]
-        return base + EXACT_CASE * exact_case + OWN_FILE * own_file - CONSTRUCTOR * is_constructor
+        gained = base + EXACT_CASE * exact_case + OWN_FILE * own_file
+        return gained - CONSTRUCTOR * is_constructor - LATER_PART * (part > 1)
     if any(_names(plain_name(symbol), plain_name(mentioned)) for mentioned in terms.mentioned):
         return MENTIONED_SYMBOL
     parts = _stems(name)
@@ -254,7 +258,7 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms) -> float:
 
 def phrase_score(share: float, terms: QueryTerms) -> float:
     """What a chunk gains by a share of the query that stands in it word for word."""
-    return (PASTED_PHRASE if terms.is_pasted else PHRASE) * share
+    return PASTED_PHRASE * share if terms.is_pasted else PHRASE * share**3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ these. Candidates of all indexes are ranked together, then grouped by file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -154,10 +154,8 @@ def rank(
 ) -> list[SearchResult]:
     """Results of candidates, best first; see `search`."""
     hits = _best_first(_hit(item, terms) for item in found)
-    phrase = Phrase(terms.text)
-    hits = _best_first(
-        [*(_with_phrase(hit, phrase, terms) for hit in hits[:PHRASE_POOL]), *hits[PHRASE_POOL:]]
-    )
+    if terms.symbol is None:
+        hits = _best_first(_with_phrases(hits, terms))
     if every_chunk:
         return [SearchResult(hit, strongest=hit.score) for hit in hits]
     files: dict[tuple[int, str], list[Hit]] = {}
@@ -172,10 +170,13 @@ def _best_first(hits: Iterable[Hit]) -> list[Hit]:
     return sorted((hit for hit in hits if hit.score > 0), key=lambda hit: (-hit.score, *hit.place))
 
 
-def _with_phrase(hit: Hit, phrase: Phrase, terms: QueryTerms) -> Hit:
-    """A hit with what its text gains it."""
-    parts = replace(hit.parts, phrase=phrase_score(phrase.share(_text_of(hit)), terms))
-    return replace(hit, parts=parts, score=parts.score)
+def _with_phrases(hits: Sequence[Hit], terms: QueryTerms) -> Iterator[Hit]:
+    """The hits, the first of them with what their texts gain them."""
+    phrase = Phrase(terms.text)
+    for hit in hits[:PHRASE_POOL]:
+        parts = replace(hit.parts, phrase=phrase_score(phrase.share(_text_of(hit)), terms))
+        yield replace(hit, parts=parts, score=parts.score)
+    yield from hits[PHRASE_POOL:]
 
 
 def _text_of(hit: Hit) -> str:
@@ -193,7 +194,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         vector_weight * rank_score(item.vector_rank),
         word_weight * rank_score(item.word_rank),
         standing(chunk.path, chunk.kind, terms),
-        symbol_score(chunk.symbol, chunk.path, terms),
+        symbol_score(chunk.symbol, chunk.path, terms, chunk.part),
     )
     return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25, item.file_word_rank)
 

@@ -8,7 +8,6 @@ from codesearch.ranking import (
     ENOUGH_WORDS,
     FILE_NAME,
     FOLDER_NAME,
-    PHRASE,
     SYMBOL_WORDS,
     path_score,
     phrase_score,
@@ -78,7 +77,7 @@ def test_a_query_is_of_a_kind(query, kind):
 
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     best_of_the_rest = 1.0 + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME + whole_file([0.5])
-    best_of_the_rest += PHRASE + whole_words(1)
+    best_of_the_rest += whole_words(1)
     best_of_the_rest += prior(10**6, "a.py", 9.0) - prior(1, "a/b/c/d/e/f.py", 1.0)
     assert symbol_score("Store.OPEN", "a.py", read_terms("open")) > best_of_the_rest
     right_case = symbol_score("Store.open", "a.py", read_terms("open"))
@@ -189,3 +188,10 @@ def test_a_class_comes_before_its_constructors():
     whole = symbol_score("json.Serializer", "src/Serializer.java", asked)
     made = symbol_score("json.Serializer.Serializer", "src/Serializer.java", asked)
     assert whole > made > symbol_score("reserialize", "src/Serializer.java", asked)
+
+
+def test_the_beginning_of_a_long_unit_comes_before_its_other_parts():
+    asked = read_terms("Serializer")
+    first, second = (symbol_score("Serializer", "src/S.java", asked, part) for part in (1, 2))
+    assert first == symbol_score("Serializer", "src/S.java", asked) > second
+    assert second > symbol_score("reserialize", "src/S.java", asked)

@@ -27,7 +27,9 @@ from indexer.words import plain_name
 
 _BATCH = 500
 _TEXTS_KEPT = 64  # the best chunks of a query are read, and some of them shown
-_CHUNK_ROW = "chunks.id, file_id, path, language, kind, symbol, start_line, end_line, size_bytes"
+_CHUNK_ROW = (
+    "chunks.id, file_id, path, language, kind, symbol, part, start_line, end_line, size_bytes"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class ChunkRow:
     language: str
     kind: str
     symbol: str
+    part: int  # of a unit above the model's limit, from 1; 0: it is whole
     start_line: int
     end_line: int
     file_bytes: int
