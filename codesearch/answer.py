@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from codesearch.candidates import Filters, Target
 from codesearch.freshness import find_change, refresh_command, take_in
 from codesearch.scope import choose_ref
-from codesearch.search import Filters, SearchResult, Target, search
+from codesearch.search import SearchResult, search
 from codesearch.spelling import corrected
 from indexer.errors import CodesearchError, IndexMismatch, UsageError
 from indexer.storage.binding import read_facts

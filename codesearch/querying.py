@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codesearch.answer import Answer, QueryEncoder, Searcher
+from codesearch.candidates import Filters
 from codesearch.console import one_line, stderr, stdout, write_line
 from codesearch.scope import Scope, find_scope
-from codesearch.search import Filters
 from indexer.errors import CodesearchError, RefNotFound, UsageError
 from indexer.sources.listing import Selection
 from indexer.storage.home import IndexHome, RepoFolder

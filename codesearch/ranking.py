@@ -20,13 +20,10 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from indexer.words import plain_name, query_words, stem, words
 
 # Each signal gives this many candidates, whatever `-k` asks for, so that `-k` never changes order.
-POOL = 300
+POOL = 200
 # How slowly a lower rank loses weight.
 RANK_OFFSET = 100
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
@@ -34,11 +31,11 @@ SECOND_HAND = 0.7
 PROSE = 0.6
 # A chunk where all of a question's words stand in its order, side by side. Two or three of many
 # are no sign, so the share counts by its cube; not of what was pasted, where each piece is one. A
-# name is no phrase: wherever it is used it stands word for word. The chunks that score best are
-# looked at, a fixed number of them, whatever `-k` asks for.
+# name is no phrase: wherever it is used it stands word for word. Only chunks that score so much
+# without it are looked at, 35 in the mean: those which vectors and words rank among the first.
 PHRASE = 0.6
 PASTED_PHRASE = 0.8
-PHRASE_POOL = 30
+PHRASE_FROM = 0.7
 # Files that only declare types name everything and do nothing.
 DECLARATIONS = 0.8
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
@@ -185,13 +182,7 @@ def _kind(text: str, mentioned: Sequence[str]) -> QueryKind:
     return "mixed" if mentioned else "prose"
 
 
-def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The rank of each score from 1, higher scores first; equal scores share a rank."""
-    ascending = np.sort(-scores)
-    return np.asarray(np.searchsorted(ascending, -scores, side="left") + 1)
-
-
-def rank_score(place: int) -> float:
+def rank_score(place: float) -> float:
     """What a signal gives for a rank: at most a half; nothing for a rank of 0, silence."""
     return (RANK_OFFSET + 1) / (RANK_OFFSET + place) / 2 if place else 0.0
 
@@ -294,7 +285,7 @@ def whole_file(vectors: Sequence[float]) -> float:
     return WHOLE_FILE * max(vectors, default=0.0)
 
 
-def whole_words(place: int) -> float:
+def whole_words(place: float) -> float:
     """What a file gains by its rank among all files, by BM25; nothing for a rank of 0, silence."""
     return WHOLE_WORDS * (FILE_RANK_OFFSET + 1) / (FILE_RANK_OFFSET + place) if place else 0.0
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from codesearch import formats
 from codesearch.answer import Answer, OpenIndex, Searcher
+from codesearch.candidates import Filters, Target
 from codesearch.console import one_line, stderr, write_line
 from codesearch.querying import Output, check_top_k, open_searcher, print_answer
 from codesearch.ranking import POOL, Parts
-from codesearch.search import Filters, Hit, SearchResult, Target
+from codesearch.search import Hit, SearchResult
 from indexer.errors import IndexMismatch, IndexNotFound, UsageError
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome

@@ -53,7 +53,7 @@ class ProgressBars:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(stage, total=total or None, unit=unit)
         if not self._quiet and not self._console.is_terminal and total:
-            self._console.print(Text(f"{stage} {total:,} {unit}"))
+            self._console.print(Text(f"{stage} {total:,} {unit.removesuffix('s' * (total == 1))}"))
 
     def advance(self, amount: int) -> None:
         """Move the bar."""

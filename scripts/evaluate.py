@@ -19,8 +19,9 @@ import numpy as np
 from rich.console import Console
 
 from codesearch.answer import Searcher
+from codesearch.candidates import Filters
 from codesearch.indexing import Wish, index_location
-from codesearch.search import Filters, SearchResult
+from codesearch.search import SearchResult
 from codesearch.similar import nearest
 from codesearch.watching import ProgressBars
 from indexer.prepare import Preparer

@@ -26,8 +26,9 @@ from pathlib import Path
 
 from codesearch import ranking
 from codesearch.answer import OpenIndex, Searcher
+from codesearch.candidates import Filters, Found, find
 from codesearch.ranking import QueryTerms, read_terms
-from codesearch.search import Filters, Found, find, rank
+from codesearch.search import rank
 from evaluate import TOP_K, as_target, target_rank
 from indexer.sources.listing import Selection
 from indexer.storage.home import IndexHome

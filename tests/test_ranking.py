@@ -1,6 +1,5 @@
 """Fusion of signals, and the symbols that a query asks for."""
 
-import numpy as np
 import pytest
 
 from codesearch.ranking import (
@@ -13,7 +12,6 @@ from codesearch.ranking import (
     phrase_score,
     prior,
     rank_score,
-    ranks,
     read_terms,
     standing,
     symbol_score,
@@ -22,10 +20,6 @@ from codesearch.ranking import (
 )
 
 SIGNALS = [(1, 1), (2, 1), (0, 1), (0, 0)]
-
-
-def test_equal_scores_share_a_rank():
-    assert ranks(np.array([0.5, 0.9, 0.5, 0.1])).tolist() == [2, 1, 2, 4]
 
 
 def test_the_first_of_both_signals_scores_one_and_a_silent_signal_adds_nothing():

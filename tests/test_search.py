@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
 
-from codesearch import search as search_module
+from codesearch import candidates
 from codesearch.answer import Searcher
+from codesearch.candidates import Filters
 from codesearch.formats import score_parts
 from codesearch.indexing import Wish, index_location
-from codesearch.search import Filters
 from indexer.errors import UsageError
 from indexer.progress import SILENCE
 from indexer.sources.listing import Selection
@@ -147,12 +146,6 @@ def test_a_query_that_is_embedded_ahead_has_the_same_answer(searcher, query):
         ahead.close()
 
 
-def test_ranks_beyond_the_pool_are_silent(monkeypatch):
-    monkeypatch.setattr(search_module, "POOL", 2)
-    scores = np.array([0.3, np.nan, 0.9, 0.5])
-    assert search_module._pool_ranks(scores).tolist() == [0, 0, 1, 2]
-
-
 def test_an_answer_says_what_it_read_for_a_typing_error(searcher):
     answer = searcher.answer("load setings", Filters(), 10)
     assert (answer.query, answer.meant) == ("load setings", "load settings")
@@ -166,6 +159,32 @@ def test_filters_that_touch_nothing_change_nothing(searcher):
     languages = tuple({result.best.chunk.language for result in plain.results})
     wide = Filters(languages, ("function", "class", "file", "doc"), Selection(("*",)))
     assert scored(searcher.answer("load settings", wide, 100, every_chunk=True)) == scored(plain)
+
+
+FILTERS = [
+    Filters(languages=("python",)),
+    Filters(languages=("go", "markdown")),
+    Filters(kinds=("function",)),
+    Filters(kinds=("file", "doc", "class")),
+    Filters(paths=Selection(("app/",))),
+    Filters(paths=Selection(("*.py",), ("tests/",))),
+    Filters(("python",), ("function", "class"), Selection(("app/",))),
+]
+
+
+@pytest.mark.parametrize("pool", [2, 5, 200])
+@pytest.mark.parametrize(
+    "query",
+    ["load settings", "HttpClient.fetch", "return json.load(file)", "mix colours of a web server"],
+)
+def test_what_a_filter_leaves_keeps_its_scores_and_order(searcher, monkeypatch, query, pool):
+    monkeypatch.setattr(candidates, "POOL", pool)
+    plain = scored(searcher.answer(query, Filters(), 100, every_chunk=True))
+    for filters in FILTERS:
+        left = scored(searcher.answer(query, filters, 100, every_chunk=True))
+        places = {place for place, _ in left}
+        common = [hit for hit in plain if hit[0] in places]
+        assert [hit for hit in left if hit in plain] == common
 
 
 @pytest.mark.parametrize("every_chunk", [False, True])

@@ -32,6 +32,7 @@ KINDS = ("function", "class", "file", "doc")
 K1, B = 1.2, 0.75  # the usual ones; others do no better (docs/decisions.md, 2026-11-22)
 _MAGIC = b"codesearch text index 1\n"
 _ALIGNMENT = 64
+_MASKS_KEPT = 8
 _LAYOUT: dict[str, type[np.generic]] = {
     "ids": np.int64,
     "file_ids": np.int64,
@@ -68,7 +69,7 @@ class TextIndex:
     def __init__(self, arrays: Arrays, generation: int) -> None:
         self._arrays = arrays
         self.generation = generation
-        self._last_allowed: tuple[object, Mask] | None = None
+        self._masks: dict[object, Mask] = {}
         self._last_lengths: tuple[Mask, Scores] | None = None
 
     @classmethod
@@ -109,11 +110,16 @@ class TextIndex:
         return self._arrays["ids"]
 
     def allowed(self, file_ids: Ids, kinds: Sequence[str]) -> Mask:
-        """Which chunks (N,) are of some files, and of some kinds; no kinds: of any."""
+        """Which chunks (N,) are of some files, and of some kinds; no kinds: of any.
+
+        The same mask for the same question, as long as not many others are asked in between.
+        """
         asked = (file_ids.tobytes(), tuple(kinds))
-        if self._last_allowed is None or self._last_allowed[0] != asked:
-            self._last_allowed = (asked, self._mask(file_ids, kinds))
-        return self._last_allowed[1]
+        if asked not in self._masks:
+            if len(self._masks) == _MASKS_KEPT:
+                self._masks.clear()
+            self._masks[asked] = self._mask(file_ids, kinds)
+        return self._masks[asked]
 
     def _mask(self, file_ids: Ids, kinds: Sequence[str]) -> Mask:
         of_chunks = self._arrays["file_ids"]
@@ -132,6 +138,12 @@ class TextIndex:
             top_k: How many to return at most.
             allowed: (N,), which chunks take part.
         """
+        scores = self.scores(stems)
+        best = self.best(scores, top_k, allowed)
+        return self.ids[best], scores[best]
+
+    def scores(self, stems: Sequence[str]) -> Scores:
+        """The BM25 scores of all chunks, (N,): 0 where a chunk has none of the stems."""
         total = np.zeros(len(self.ids))
         for stem in dict.fromkeys(stems):
             places, weights = self._rows(stem)
@@ -140,13 +152,15 @@ class TextIndex:
             count, found = len(self.ids), len(places)
             idf = max(1e-6, np.log((count - found + 0.5) / (found + 0.5)))
             total[places] += idf * (K1 + 1) * weights / (weights + self._norms[places])
-        total[~allowed] = 0.0
-        hits = np.flatnonzero(total)
+        return total
+
+    def best(self, scores: Scores, top_k: int, allowed: Mask) -> Ids:
+        """The places of the best chunks that score at all; see `search`."""
+        hits = np.flatnonzero((scores > 0) & allowed)
         if len(hits) > top_k:
-            least = np.partition(total[hits], len(hits) - top_k)[len(hits) - top_k]
-            hits = hits[total[hits] >= least]
-        best = hits[np.lexsort((hits, -total[hits]))][:top_k]
-        return self.ids[best], total[best]
+            least = np.partition(scores[hits], len(hits) - top_k)[len(hits) - top_k]
+            hits = hits[scores[hits] >= least]
+        return hits[np.lexsort((hits, -scores[hits]))][:top_k]
 
     def file_scores(self, stems: Sequence[str], ids: Ids, allowed: Mask) -> tuple[Scores, Scores]:
         """BM25 of whole files: what all of a file's chunks that take part say together.

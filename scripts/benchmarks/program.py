@@ -173,7 +173,7 @@ def measure_query(options: Options) -> dict:
 def answer_here(repository: Path, home: Path) -> list[float]:
     """Milliseconds of each answer of an open searcher, the first round left out."""
     from codesearch.answer import Searcher
-    from codesearch.search import Filters
+    from codesearch.candidates import Filters
     from indexer.sources.repository import find_repository
     from indexer.storage.home import IndexHome
 
