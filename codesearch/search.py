@@ -139,7 +139,8 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
     chunk = item.chunk
     vector_weight, word_weight = SIGNAL_WEIGHTS[terms.kind]
     parts = Parts(
-        vector_weight * rank_score(item.vector_rank),
+        # Where a vector is still to be made, words stand for it.
+        vector_weight * rank_score(item.vector_rank or item.word_rank),
         word_weight * rank_score(item.word_rank),
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms, chunk.part),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from codesearch import candidates
@@ -15,6 +16,7 @@ from indexer.errors import UsageError
 from indexer.progress import SILENCE
 from indexer.sources.listing import Selection
 from indexer.sources.repository import find_repository
+from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.home import IndexHome
 from tests.git_repositories import make_repository
 
@@ -132,6 +134,19 @@ def test_filters_take_part_inside_the_search(searcher):
 def test_words_alone_find_what_vectors_have_not_reached(searcher):
     blind = Searcher(searcher.home, [replace(searcher.indexes[0], vectors=None)])
     assert places(blind, "retry request attempts")[0] == ("app/net.py", "HttpClient.retry")
+
+
+def test_a_chunk_without_a_vector_yet_is_ranked_by_its_words(searcher):
+    (item,) = searcher.indexes
+    query = "read the configuration file from disk"
+    first = searcher.answer(query, Filters(), 1).results[0].best.chunk
+    assert first.symbol == "load_settings"
+    vectors = VectorIndex.open(item.reader.folder.faiss, item.checkpoint.dimension, to_change=True)
+    vectors.remove(np.array([first.id]))
+    half = Searcher(searcher.home, [replace(item, vectors=vectors)])
+    best = half.answer(query, Filters(), 1).results[0].best
+    assert (best.chunk, best.cosine) == (first, None)
+    assert best.parts.vector > best.parts.words > 0
 
 
 @pytest.mark.parametrize("query", ["load the settings", "read confguration from a file"])
