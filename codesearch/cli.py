@@ -17,13 +17,10 @@ from codesearch.console import stderr, stdout, tell_fault
 from indexer.errors import CodesearchError, UsageError
 from indexer.interrupts import note_interrupts
 from models.checkpoint import CheckpointError
+from models.threads import keep_to_one_core, share_cores
 
 FAULTS = (CodesearchError, CheckpointError)
 INTERRUPTED = 130
-# How long a thread of OpenMP keeps its core while it waits for the others. By default it is for
-# milliseconds, and beside one other busy process a batch is encoded at two thirds of this speed
-# (docs/decisions.md, 2026-11-29).
-_SPINS = "3000"
 # Typer exports only this child of what it raises for arguments that it cannot read.
 _ARGUMENT_FAULT: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -50,15 +47,6 @@ def _show_version(is_asked: bool) -> None:
 
         typer.echo(f"codesearch {version('codesearch')}")
         raise typer.Exit
-
-
-def _keep_to_one_core() -> None:
-    """Before NumPy is imported: what one query computes is too little to be shared.
-
-    Threads that wait for a busy core cost a hundred times what they save.
-    """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _number(value: str | int) -> int:
@@ -199,7 +187,7 @@ def query(
     home: IndexOption = None,
 ) -> None:
     """Find code by meaning or by name."""
-    _keep_to_one_core()
+    keep_to_one_core()
     from codesearch.client import ask
     from indexer.storage.home import find_home
 
@@ -247,7 +235,7 @@ def serve(
     home: IndexOption = None,
 ) -> None:
     """Keep indexes and models open, so that `query` answers at once."""
-    _keep_to_one_core()
+    keep_to_one_core()
     from codesearch.serving import Server
     from indexer.storage.home import find_home
 
@@ -292,7 +280,7 @@ def similar(
     home: IndexOption = None,
 ) -> None:
     """Find code like the code at a line, or near-duplicates."""
-    _keep_to_one_core()
+    keep_to_one_core()
     from codesearch.querying import Output, read_filters
     from codesearch.similar import SIMILAR, Place, run_clusters, run_similar
     from indexer.storage.home import find_home
@@ -415,7 +403,7 @@ def train(
 def main() -> None:
     """Run the program; every expected fault is two lines on stderr and exit code 2."""
     note_interrupts()
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+    share_cores()
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()

@@ -26,6 +26,7 @@ from benchmarks.options import Options, Patience
 from benchmarks.plot import draw, newest
 from benchmarks.processes import in_process
 from benchmarks.tables import print_section, print_targets, targets
+from models.threads import share_cores
 from provenance import ROOT, changed_files, provenance, save
 
 # Section: the function that measures it, its share of --minutes, and about the minutes besides
@@ -58,6 +59,7 @@ def main() -> None:
     sections = list(SECTIONS) if arguments.section == "all" else [arguments.section]
     tell_plan(sections, arguments)
     reports: dict[str, dict] = {}
+    share_cores()  # as the program does, in all processes
     device = in_process(device_facts, arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         for section in sections:

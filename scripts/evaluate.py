@@ -32,12 +32,14 @@ from indexer.syntax.chunks import chunk_file
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder
 from models.metrics import mrr, ndcg_at_k, recall_at_k
+from models.threads import share_cores
 from provenance import provenance, save
 
 TOP_K = 10
 
 
 def main() -> None:
+    share_cores()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="benchmark", required=True)
     repo_search = commands.add_parser("repo-search")

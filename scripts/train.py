@@ -29,11 +29,13 @@ from indexer.training.pack import pack
 from indexer.training.packed import Packed
 from indexer.training.run import STATE, Run, Slice
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
+from models.threads import share_cores
 
 QUESTIONS = Path(__file__).parent / "written_questions.jsonl"
 
 
 def main() -> None:
+    share_cores()
     arguments = read_arguments()
     commands = {
         "pack": pack_shards,
