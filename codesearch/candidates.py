@@ -7,8 +7,7 @@ chunks are in the same order with a filter as without.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +78,6 @@ class Found:
         bm25: Of the query's words; None: it has none of them.
         vector_rank: From 1; that of a chunk far down is an estimate.
         word_rank: The same by BM25.
-        file_word_rank: Of its file among files, by BM25 of all of its words.
     """
 
     target: Target
@@ -88,37 +86,24 @@ class Found:
     bm25: float | None
     vector_rank: float
     word_rank: float
-    file_word_rank: float
 
 
 def find(terms: QueryTerms, targets: Sequence[Target], filters: Filters) -> list[Found]:
     """The candidates of all targets, ranked together by each signal."""
-    every = [_Signals.of(target, terms, filters) for target in targets]
+    every = [_Candidates.of(target, terms, filters) for target in targets]
     if not every:
         return []
-    signals = zip(
-        *(
-            _known(np.concatenate([getattr(item, name) for item in every]))
-            for name in ("cosines", "bm25")
-        ),
-        *(
-            _ranks(every, name, best).tolist()
-            for name, best in (
-                ("cosines", "best_cosines"),
-                ("bm25", "best_bm25"),
-                ("file_bm25", "best_file_bm25"),
-            )
-        ),
-        strict=True,
-    )
+    cosines, vector_ranks = _ranked([item.vectors for item in every])
+    bm25, word_ranks = _ranked([item.words for item in every])
+    signals = zip(cosines, bm25, vector_ranks, word_ranks, strict=True)
     found = []
     for target, item in zip(targets, every, strict=True):
         ids = item.ids.tolist()
         rows = target.reader.chunks(ids)
-        for chunk_id, (cosine, bm25, *ranks) in zip(ids, signals, strict=False):
+        for chunk_id, said in zip(ids, signals, strict=False):
             chunk = rows.get(chunk_id)
             if chunk is not None:  # else deleted by a writer since the candidates were taken
-                found.append(Found(target, chunk, cosine, bm25, *ranks))
+                found.append(Found(target, chunk, *said))
     return found
 
 
@@ -141,28 +126,33 @@ def places(best: Scores, scores: Scores) -> Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signals:
-    """What each signal says of a target's candidates; NaN: nothing.
+class _Signal:
+    """What a signal says of a target.
 
-    Beside it stand the best scores of the whole target, which no filter touches.
+    Attributes:
+        scores: (n,) of its candidates; NaN: nothing.
+        best: (≤ POOL,) the best scores of all its chunks, which no filter touches.
     """
 
+    scores: Scores
+    best: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The chunks of a target that may answer, by ascending id, and what each signal says."""
+
     ids: Ids
-    cosines: Scores
-    bm25: Scores
-    file_bm25: Scores
-    best_cosines: Scores
-    best_bm25: Scores
-    best_file_bm25: Scores
+    vectors: _Signal
+    words: _Signal
 
     @classmethod
-    def of(cls, target: Target, terms: QueryTerms, filters: Filters) -> _Signals:
+    def of(cls, target: Target, terms: QueryTerms, filters: Filters) -> _Candidates:
         """Ask a target."""
         texts = target.texts
         whole, mask = target.allowed(NO_FILTERS), target.allowed(filters)
-        every, allowed = texts.ids[whole], texts.ids[mask]
-        stems = [stemmed(word) for word in query_words(terms.text)]
-        bm25 = texts.scores(stems)
+        allowed = texts.ids[mask]
+        bm25 = texts.scores([stemmed(word) for word in query_words(terms.text)])
         near, cosines = target.nearest(POOL, allowed)
         worded = texts.best(bm25, POOL, mask)
         named = np.array(target.reader.named(terms.names), dtype=np.int64)
@@ -170,27 +160,26 @@ class _Signals:
         # np.unique would import numpy.ma, which a cold query has no other need of.
         union = {*near.tolist(), *texts.ids[worded].tolist(), *named.tolist()}
         ids = np.array(sorted(union), dtype=np.int64)
-        found = bm25[np.searchsorted(texts.ids, ids)]
-        of_files, of_all_files = texts.file_scores(stems, ids, whole)
+        if mask is not whole:
+            cosines = target.nearest(POOL, texts.ids[whole])[1]
+            worded = texts.best(bm25, POOL, whole)
+        own = bm25[np.searchsorted(texts.ids, ids)]
         return cls(
             ids,
-            _spread(ids, *target.nearest(len(ids), ids)),
-            np.where(found > 0, found, np.nan),
-            np.where(of_files > 0, of_files, np.nan),
-            cosines if mask is whole else target.nearest(POOL, every)[1],
-            bm25[worded if mask is whole else texts.best(bm25, POOL, whole)],
-            of_all_files,
+            _Signal(_spread(ids, *target.nearest(len(ids), ids)), cosines),
+            _Signal(np.where(own > 0, own, np.nan), bm25[worded]),
         )
 
 
-def _ranks(every: Sequence[_Signals], name: str, best: str) -> Scores:
-    """The ranks of all candidates by one signal; 0 where it is silent."""
-    scores = np.concatenate([getattr(item, name) for item in every])
-    known = np.sort(np.concatenate([getattr(item, best) for item in every]))[::-1][:POOL]
-    ranks = np.zeros(len(scores))
+def _ranked(signals: Sequence[_Signal]) -> tuple[list[float | None], list[float]]:
+    """The scores of all targets' candidates, and their ranks: None and 0 where it is silent."""
+    scores = np.concatenate([signal.scores for signal in signals])
+    best = np.sort(np.concatenate([signal.best for signal in signals]))[::-1][:POOL]
     speaks = ~np.isnan(scores)
-    ranks[speaks] = places(known, scores[speaks])
-    return ranks
+    ranks = np.zeros(len(scores))
+    ranks[speaks] = places(best, scores[speaks])
+    known = [score if said else None for score, said in zip(scores.tolist(), speaks, strict=True)]
+    return known, ranks.tolist()
 
 
 def _spread(ids: Ids, found: Ids, scores: Scores) -> Scores:
@@ -198,7 +187,3 @@ def _spread(ids: Ids, found: Ids, scores: Scores) -> Scores:
     spread = np.full(len(ids), np.nan)
     spread[np.searchsorted(ids, found)] = scores
     return spread
-
-
-def _known(scores: Iterable[float]) -> list[float | None]:
-    return [None if math.isnan(score) else float(score) for score in scores]

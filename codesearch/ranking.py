@@ -25,19 +25,18 @@ from indexer.words import plain_name, query_words, stem, words
 # Each signal gives this many candidates, whatever `-k` asks for, so that `-k` never changes order.
 POOL = 200
 # How slowly a lower rank loses weight.
-RANK_OFFSET = 100
+RANK_OFFSET = 40
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
-SECOND_HAND = 0.7
-PROSE = 0.6
+SECOND_HAND = 0.5
+PROSE = 0.4
 # A chunk where all of a question's words stand in its order, side by side. Two or three of many
 # are no sign, so the share counts by its cube; not of what was pasted, where each piece is one. A
 # name is no phrase: wherever it is used it stands word for word. Only chunks that score so much
 # without it are looked at, 35 in the mean: those which vectors and words rank among the first.
-PHRASE = 0.6
-PASTED_PHRASE = 0.8
-PHRASE_FROM = 0.7
+PHRASE = 0.9
+PHRASE_FROM = 0.45
 # Files that only declare types name everything and do nothing.
-DECLARATIONS = 0.8
+DECLARATIONS = 0.7
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
 SYMBOL_WORDS = 0.15
 ENOUGH_WORDS = 2
@@ -45,18 +44,14 @@ ENOUGH_WORDS = 2
 ABBREVIATION = 0.8
 SHORTEST = 3
 # A file named after what was asked for, and a folder.
-FILE_NAME = 0.3
-FOLDER_NAME = 0.1
+FILE_NAME = 0.4
+FOLDER_NAME = 0.2
 # What the vector of the whole file adds: it says best what a file is about.
-WHOLE_FILE = 0.2
-# What its words add, of all its chunks together: the few files that have most of the question's
-# words are worth a look, the others are alike.
-WHOLE_WORDS = 0.1
-FILE_RANK_OFFSET = 5
+WHOLE_FILE = 0.3
 # Large files do the work, those deep in the folders a part of it: for e times a size of kilobytes,
 # and for each folder more or less than the repository's files have, up to a few.
 SIZE = 0.05
-DEPTH = 0.04
+DEPTH = 0.06
 FARTHEST = 4
 # A symbol that is the whole query outweighs all of the above; in its own file it is the
 # definition rather than a namesake or a part of it, whatever the signals say, and its case tells a
@@ -70,7 +65,7 @@ EXACT_CASE = 0.8
 OWN_FILE = 1.0
 CONSTRUCTOR = 1.0
 LATER_PART = 1.0
-MENTIONED_SYMBOL = 0.25
+MENTIONED_SYMBOL = 0.6
 
 _SECOND_HAND_PATH = re.compile(
     r"(^|/)(tests?|testing|testdata|__tests__|specs?|fixtures?|mocks?|examples?|samples?"
@@ -96,7 +91,7 @@ QueryKind = Literal["name", "prose", "mixed", "error", "snippet"]
 # (docs/decisions.md, 2026-11-22 and 23).
 SIGNAL_WEIGHTS: dict[QueryKind, tuple[float, float]] = {
     "name": (1.0, 1.0),
-    "prose": (1.4, 0.6),
+    "prose": (1.2, 0.8),
     "mixed": (1.4, 0.6),
     "error": (0.4, 1.6),
     "snippet": (0.4, 1.6),
@@ -249,7 +244,7 @@ def symbol_score(symbol: str, path: str, terms: QueryTerms, part: int = 0) -> fl
 
 def phrase_score(share: float, terms: QueryTerms) -> float:
     """What a chunk gains by a share of the query that stands in it word for word."""
-    return PASTED_PHRASE * share if terms.is_pasted else PHRASE * share**3
+    return PHRASE * (share if terms.is_pasted else share**3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,20 +253,18 @@ class FileParts:
 
     Attributes:
         path: For its name and its folder's.
-        whole: For the vector of the file as a whole,
-        whole_words: … and for the words of all its chunks together.
+        whole: For the vector of the file as a whole.
         prior: For its size and where it lies, whatever is asked.
     """
 
     path: float = 0.0
     whole: float = 0.0
-    whole_words: float = 0.0
     prior: float = 0.0
 
     @property
     def score(self) -> float:
         """The whole."""
-        return self.path + self.whole + self.whole_words + self.prior
+        return self.path + self.whole + self.prior
 
 
 def path_score(path: str, terms: QueryTerms) -> float:
@@ -283,11 +276,6 @@ def path_score(path: str, terms: QueryTerms) -> float:
 def whole_file(vectors: Sequence[float]) -> float:
     """What a file gains by the vector parts of its chunks that are the whole file."""
     return WHOLE_FILE * max(vectors, default=0.0)
-
-
-def whole_words(place: float) -> float:
-    """What a file gains by its rank among all files, by BM25; nothing for a rank of 0, silence."""
-    return WHOLE_WORDS * (FILE_RANK_OFFSET + 1) / (FILE_RANK_OFFSET + place) if place else 0.0
 
 
 def prior(size_bytes: int, path: str, usual_depth: float) -> float:

@@ -24,7 +24,6 @@ from codesearch.ranking import (
     standing,
     symbol_score,
     whole_file,
-    whole_words,
 )
 from indexer.storage.reader import ChunkRow
 
@@ -40,7 +39,6 @@ class Hit:
         score: … and how well it fits in all.
         cosine: To the query.
         bm25: Of the query's words.
-        file_word_rank: By BM25 of all of its file's words, among files; 0: silence.
     """
 
     target: Target
@@ -49,7 +47,6 @@ class Hit:
     score: float
     cosine: float | None = None
     bm25: float | None = None
-    file_word_rank: float = 0
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -145,7 +142,7 @@ def _hit(item: Found, terms: QueryTerms) -> Hit:
         standing(chunk.path, chunk.kind, terms),
         symbol_score(chunk.symbol, chunk.path, terms, chunk.part),
     )
-    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25, item.file_word_rank)
+    return Hit(item.target, chunk, parts, parts.score, item.cosine, item.bm25)
 
 
 def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
@@ -159,7 +156,6 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     file = FileParts(
         path_score(chunk.path, terms),
         whole_file(whole),
-        whole_words(front.file_word_rank),
         prior(chunk.file_bytes, chunk.path, target.usual_depth),
     )
     return SearchResult(front, more, hits[0].score, file)

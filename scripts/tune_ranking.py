@@ -42,10 +42,7 @@ OWN_QUESTIONS = 8  # of each kind for each repository
 GRID = {
     "RANK_OFFSET": (60, 80, 100, 130, 170),
     "PHRASE": (0.0, 0.3, 0.6, 0.9),
-    "PASTED_PHRASE": (0.4, 0.8, 1.2),
     "WHOLE_FILE": (0.0, 0.1, 0.2, 0.3),
-    "WHOLE_WORDS": (0.0, 0.05, 0.1, 0.15),
-    "FILE_RANK_OFFSET": (2, 5, 10),
     "SECOND_HAND": (0.6, 0.7, 0.8),
     "PROSE": (0.5, 0.6, 0.7),
     "DECLARATIONS": (0.7, 0.8, 0.9),
@@ -76,9 +73,8 @@ ABLATIONS = {
     "no file and folder names": {"FILE_NAME": 0.0, "FOLDER_NAME": 0.0},
     "no abbreviations": {"ABBREVIATION": 0.0},
     "no standing of tests and prose": {"SECOND_HAND": 1.0, "PROSE": 1.0, "DECLARATIONS": 1.0},
-    "no phrases": {"PHRASE": 0.0, "PASTED_PHRASE": 0.0},
+    "no phrases": {"PHRASE": 0.0},
     "no vectors of whole files": {"WHOLE_FILE": 0.0},
-    "no words of whole files": {"WHOLE_WORDS": 0.0},
     "no size and depth of files": {"SIZE": 0.0, "DEPTH": 0.0},
 }
 _RAISED = re.compile(
@@ -250,7 +246,7 @@ def cross_validated(public: list[Question], own: list[Question]) -> dict:
     """
     tried: dict[tuple[str, float], dict[str, float]] = {}
     for name, values in GRID.items():
-        asked = own if name in ("error", "snippet", "PASTED_PHRASE") else public
+        asked = own if name in ("error", "snippet") else public
         for value in values:
             with changed({name: value}):
                 tried[name, value] = grouped([(q, q.score()) for q in asked], "repo")

@@ -16,7 +16,6 @@ from codesearch.ranking import (
     standing,
     symbol_score,
     whole_file,
-    whole_words,
 )
 
 SIGNALS = [(1, 1), (2, 1), (0, 1), (0, 0)]
@@ -71,7 +70,6 @@ def test_a_query_is_of_a_kind(query, kind):
 
 def test_the_symbol_that_was_asked_for_outweighs_every_other_signal():
     best_of_the_rest = 1.0 + SYMBOL_WORDS + FILE_NAME + FOLDER_NAME + whole_file([0.5])
-    best_of_the_rest += whole_words(1)
     best_of_the_rest += prior(10**6, "a.py", 9.0) - prior(1, "a/b/c/d/e/f.py", 1.0)
     assert symbol_score("Store.OPEN", "a.py", read_terms("open")) > best_of_the_rest
     right_case = symbol_score("Store.open", "a.py", read_terms("open"))
@@ -132,15 +130,11 @@ def test_large_files_that_lie_high_come_before_small_ones_far_down():
     assert prior(500, f"{deep}/x", 9) == prior(500, "a/b.py", 0)  # next to what is usual there
 
 
-def test_the_few_files_that_have_most_of_the_words_gain():
-    assert whole_words(1) > whole_words(2) > 2 * whole_words(20) > whole_words(0) == 0
-
-
 def test_what_is_pasted_is_found_by_the_words_side_by_side():
     asked = read_terms("where is the configuration read")
     pasted = read_terms("with open(path) as file:\n    return json.load(file)")
     assert 0 == phrase_score(0, asked) < phrase_score(0.5, asked) < phrase_score(1, asked)
-    assert phrase_score(1, pasted) > phrase_score(1, asked)
+    assert phrase_score(0.5, pasted) > phrase_score(0.5, asked)
 
 
 def test_tests_and_prose_stand_back_unless_they_are_asked_for():

@@ -55,43 +55,6 @@ def bm25(bodies: dict[int, str], asked: list[str]) -> dict[int, float]:
     return found
 
 
-def file_scores(index: TextIndex, ids: list[int], *stems: str, allowed=None) -> list[float]:
-    mask = np.ones(len(index.ids), dtype=bool) if allowed is None else np.array(allowed)
-    scores, every = index.file_scores(stems, np.array(ids, dtype=np.int64), mask)
-    assert set(scores[scores > 0].tolist()) <= set(every.tolist())
-    return scores.tolist()
-
-
-def test_a_file_has_the_words_of_all_its_chunks():
-    index = built(
-        a_row(1, "parse the file", file_id=7),
-        a_row(2, "load config", file_id=7),
-        a_row(3, "parse parse", file_id=8),
-        a_row(4, "config", file_id=9),
-        a_row(5, "nothing", file_id=10),
-    )
-    both, same, parsing, config, nothing = file_scores(index, [1, 2, 3, 4, 5], "pars", "config")
-    assert both == same > nothing == 0
-    one_text = built(
-        a_row(7, "parse the file load config"),
-        a_row(8, "parse parse"),
-        a_row(9, "config"),
-        a_row(10, "nothing"),
-    )
-    assert file_scores(one_text, [7, 8, 9], "pars", "config") == pytest.approx(
-        [both, parsing, config]
-    )
-
-
-def test_of_a_file_only_what_takes_part_counts():
-    rows = [a_row(1, "parse", file_id=7), a_row(2, "config", file_id=7), a_row(3, "x", file_id=8)]
-    index = built(*rows)
-    only = file_scores(index, [2, 3], "pars", "config", allowed=[False, True, True])
-    assert only == pytest.approx(file_scores(built(*rows[1:]), [2, 3], "pars", "config"))
-    assert file_scores(index, [1], "pars", allowed=[True, True, True])[0] > 0
-    assert TextIndex.empty().file_scores(["a"], np.empty(0, int), np.empty(0, bool))[1].size == 0
-
-
 def test_scores_are_bm25_best_first():
     bodies = {10 * i: body for i, body in enumerate(b.lower().replace(":", "") for b in BODIES)}
     index = built(*(a_row(i, body) for i, body in bodies.items()))

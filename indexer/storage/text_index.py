@@ -70,7 +70,6 @@ class TextIndex:
         self._arrays = arrays
         self.generation = generation
         self._masks: dict[object, Mask] = {}
-        self._last_lengths: tuple[Mask, Scores] | None = None
 
     @classmethod
     def empty(cls) -> TextIndex:
@@ -161,36 +160,6 @@ class TextIndex:
             least = np.partition(scores[hits], len(hits) - top_k)[len(hits) - top_k]
             hits = hits[scores[hits] >= least]
         return hits[np.lexsort((hits, -scores[hits]))][:top_k]
-
-    def file_scores(self, stems: Sequence[str], ids: Ids, allowed: Mask) -> tuple[Scores, Scores]:
-        """BM25 of whole files: what all of a file's chunks that take part say together.
-
-        Args:
-            stems: What is looked for, `indexer.terms.stemmed`.
-            ids: Chunks that take part.
-            allowed: (N,), which chunks do.
-
-        Returns:
-            The scores of the files of `ids`, one each, and those of all files that have a stem.
-        """
-        file_ids, lengths = self._arrays["file_ids"], self._file_lengths(allowed)
-        count, total = np.count_nonzero(lengths), np.zeros(len(lengths))
-        norms = K1 * (1 - B + B * lengths * count / max(1.0, lengths.sum()))
-        for stem in dict.fromkeys(stems):
-            places, weights = self._rows(stem)
-            inside = np.bincount(file_ids[places], weights * allowed[places], len(lengths))
-            found = np.count_nonzero(inside)
-            idf = np.log1p((count - found + 0.5) / (found + 0.5))
-            total += idf * (K1 + 1) * inside / (inside + norms)
-        return total[file_ids[np.searchsorted(self.ids, ids)]], total[total > 0]
-
-    def _file_lengths(self, allowed: Mask) -> Scores:
-        """How many words the chunks of each file have, by the file's id."""
-        if self._last_lengths is None or self._last_lengths[0] is not allowed:
-            words = self._arrays["lengths"] * allowed
-            lengths = np.bincount(self._arrays["file_ids"], words)
-            self._last_lengths = allowed, lengths.astype(np.float64)
-        return self._last_lengths[1]
 
     def count(self, stem: str) -> int:
         """How many chunks have a stem."""
