@@ -120,14 +120,14 @@ def _with_phrases(hits: Sequence[Hit], terms: QueryTerms) -> Iterator[Hit]:
         if hit.score < PHRASE_FROM:
             yield hit
             continue
-        parts = replace(hit.parts, phrase=phrase_score(phrase.share(_text_of(hit)), terms))
+        share = phrase.share(text_of(hit.target, hit.chunk))
+        parts = replace(hit.parts, phrase=phrase_score(share, terms))
         yield replace(hit, parts=parts, score=parts.score)
 
 
-def _text_of(hit: Hit) -> str:
+def text_of(target: Target, chunk: ChunkRow) -> str:
     """The lines of a chunk, as they were indexed."""
-    chunk = hit.chunk
-    lines = hit.target.reader.text(chunk.file_id).split("\n")
+    lines = target.reader.text(chunk.file_id).split("\n")
     return "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
 
 

@@ -28,6 +28,7 @@ from indexer.prepare import Preparer
 from indexer.sources.listing import Selection
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome
+from indexer.storage.reader import ChunkRow
 from indexer.syntax.chunks import chunk_file
 from models.checkpoint import DEFAULT_MODEL, open_checkpoint
 from models.light_encoder import LightEncoder
@@ -152,14 +153,18 @@ def as_target(target: str | dict) -> tuple[str, int | None, int | None]:
 def target_rank(
     target: tuple[str, int | None, int | None], results: tuple[SearchResult, ...]
 ) -> int | None:
-    path, start, end = target
     for rank, result in enumerate(results, 1):
-        chunk = result.best.chunk
-        if chunk.path != path and not chunk.path.endswith(f"/{path}"):
-            continue
-        if start is None or (chunk.start_line <= (end or start) and start <= chunk.end_line):
+        if answers_with(result.best.chunk, target):
             return rank
     return None
+
+
+def answers_with(chunk: ChunkRow, target: tuple[str, int | None, int | None]) -> bool:
+    """Whether a chunk is at a target."""
+    path, start, end = target
+    if chunk.path != path and not chunk.path.endswith(f"/{path}"):
+        return False
+    return start is None or (chunk.start_line <= (end or start) and start <= chunk.end_line)
 
 
 def evaluate_cosqa(arguments: argparse.Namespace) -> dict:

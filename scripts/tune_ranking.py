@@ -1,4 +1,4 @@
-"""What each signal of the ranking gives, and whether its constants hold on unseen repositories.
+"""What each signal of the ranking gives, and what its constants are worth on unseen repositories.
 
     python scripts/tune_ranking.py DIR --index HOME [--no-save]
 
@@ -7,8 +7,9 @@ its questions there are two sets made here from the indexed functions: error mes
 function raises, and lines of its middle with other names. Candidates are found once; then
 
 - `ablation`: each signal is taken away,
-- `cross_validation`: for every fold of repositories each constant is chosen on the other folds,
-  one at a time, and all choices together are measured on the fold.
+- `neighbours`: each constant has another value,
+- `cross_validation`: for every fold of repositories all constants are learned on the other folds,
+  from a start where no signal but vectors and words speaks, and measured on the fold.
 
 Figures are NDCG@10, means over repositories. The last line printed is JSON.
 """
@@ -20,58 +21,63 @@ import re
 import statistics
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from codesearch import ranking
 from codesearch.answer import OpenIndex, Searcher
-from codesearch.candidates import Filters, Found, find
+from codesearch.candidates import NO_FILTERS, Found, find
 from codesearch.ranking import QueryTerms, read_terms
 from codesearch.search import rank
-from evaluate import TOP_K, as_target, target_rank
+from evaluate import TOP_K, answers_with, as_target, target_rank
 from indexer.sources.listing import Selection
 from indexer.storage.home import IndexHome
 from models.checkpoint import CheckpointError
 from models.metrics import ndcg_at_k
 from provenance import provenance, save
+from ranking_model import EXACT, Features, Settings, present
 
 FOLDS = 6
 OWN_QUESTIONS = 8  # of each kind for each repository
-# The constants as they are, and the values that are tried.
-GRID = {
-    "RANK_OFFSET": (60, 80, 100, 130, 170),
-    "PHRASE": (0.0, 0.3, 0.6, 0.9),
-    "WHOLE_FILE": (0.0, 0.1, 0.2, 0.3),
-    "SECOND_HAND": (0.6, 0.7, 0.8),
-    "PROSE": (0.5, 0.6, 0.7),
-    "DECLARATIONS": (0.7, 0.8, 0.9),
-    "SYMBOL_WORDS": (0.1, 0.15, 0.2),
-    "ABBREVIATION": (0.0, 0.5, 0.8, 1.0),
-    "FILE_NAME": (0.2, 0.3, 0.4),
-    "FOLDER_NAME": (0.05, 0.1, 0.15),
-    "SIZE": (0.0, 0.03, 0.05, 0.07),
-    "DEPTH": (0.0, 0.02, 0.04, 0.06),
-    "OWN_FILE": (0.5, 1.0),
-    "MENTIONED_SYMBOL": (0.15, 0.25, 0.4),
-    "prose": (1.0, 1.2, 1.4, 1.6),
-    "mixed": (1.0, 1.2, 1.4, 1.6),
-    "name": (0.85, 1.0, 1.15),
-    "error": (0.4, 0.7, 1.0, 1.3),
-    "snippet": (0.4, 0.7, 1.0, 1.3),
+# From here the constants are learned, one at a time, over and over: vectors and words alone.
+NEUTRAL = {
+    "RANK_OFFSET": 60.0,
+    **dict.fromkeys(("SECOND_HAND", "PROSE", "DECLARATIONS"), 1.0),
+    **dict.fromkeys(("FILE_NAME", "FOLDER_NAME", "SIZE", "DEPTH", "WHOLE_FILE"), 0.0),
+    **dict.fromkeys(("SYMBOL_WORDS", "MENTIONED_SYMBOL", "PHRASE"), 0.0),
+    **dict.fromkeys(ranking.SIGNAL_WEIGHTS, 1.0),
 }
+GRID = {
+    "FILE_NAME": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "SIZE": (0.0, 0.02, 0.05, 0.08),
+    "SYMBOL_WORDS": (0.0, 0.1, 0.15, 0.2, 0.3),
+    "WHOLE_FILE": (0.0, 0.1, 0.2, 0.3, 0.4),
+    "SECOND_HAND": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
+    "PROSE": (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+    "DEPTH": (0.0, 0.02, 0.04, 0.06, 0.08),
+    "FOLDER_NAME": (0.0, 0.1, 0.15, 0.2, 0.3),
+    "RANK_OFFSET": (40.0, 60.0, 80.0, 100.0, 130.0),
+    "DECLARATIONS": (0.6, 0.7, 0.8, 0.9, 1.0),
+    "MENTIONED_SYMBOL": (0.0, 0.25, 0.4, 0.6, 0.8),
+    "PHRASE": (0.0, 0.3, 0.6, 0.9, 1.2),
+    "prose": (0.8, 1.0, 1.2, 1.4, 1.6),
+    "mixed": (0.8, 1.0, 1.2, 1.4, 1.6),
+    "name": (0.85, 1.0, 1.15),
+    "error": (0.2, 0.4, 0.7, 1.0, 1.3),
+    "snippet": (0.2, 0.4, 0.7, 1.0, 1.3),
+}
+# These are learned by the questions made here too.
+OF_PASTED = frozenset({"PHRASE", "error", "snippet"})
+ROUNDS = 3
+LEAST_GAIN = 1e-4
 ABLATIONS = {
     "no vectors": dict.fromkeys(ranking.SIGNAL_WEIGHTS, 0.0),
     "no words": dict.fromkeys(ranking.SIGNAL_WEIGHTS, 2.0),
-    "no symbols": dict.fromkeys(
-        (
-            *("EXACT_SYMBOL", "OTHER_STYLE", "EXACT_CASE", "OWN_FILE", "CONSTRUCTOR"),
-            *("MENTIONED_SYMBOL", "SYMBOL_WORDS"),
-        ),
-        0.0,
-    ),
+    "no exact symbols": {EXACT: 0.0},
+    "no words of symbols": {"MENTIONED_SYMBOL": 0.0, "SYMBOL_WORDS": 0.0},
     "no file and folder names": {"FILE_NAME": 0.0, "FOLDER_NAME": 0.0},
-    "no abbreviations": {"ABBREVIATION": 0.0},
     "no standing of tests and prose": {"SECOND_HAND": 1.0, "PROSE": 1.0, "DECLARATIONS": 1.0},
     "no phrases": {"PHRASE": 0.0},
     "no vectors of whole files": {"WHOLE_FILE": 0.0},
@@ -85,12 +91,10 @@ _RAISED = re.compile(
 _PLACEHOLDER = re.compile(r"%[sdvqfrx]|\$?#?\{[^}]*\}")
 _NAME = re.compile(r"\b[a-z_][A-Za-z0-9_]{2,}\b")
 
-Settings = dict[str, float]
-
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its candidates, found once."""
+    """A question with its candidates, found once, and what the constants weigh of them."""
 
     repo: str
     category: str
@@ -98,11 +102,26 @@ class Question:
     terms: QueryTerms
     found: list[Found]
     targets: list[tuple[str, int | None, int | None]]
+    features: Features
 
-    def score(self) -> float:
-        """NDCG@10 of the present ranking."""
+    def shipped_score(self) -> float:
+        """NDCG@10 of the ranking itself."""
         results = tuple(rank(self.found, self.terms)[:TOP_K])
         return ndcg_at_k([target_rank(target, results) for target in self.targets], TOP_K)
+
+    def score(self, constants: Settings) -> float:
+        """NDCG@10 with other constants."""
+        return self.features.ndcg(constants, TOP_K)
+
+
+def question(
+    repo: str, category: str, language: str, terms: QueryTerms, found: list[Found], targets: list
+) -> Question:
+    """A question whose answers are at some targets."""
+    places = [as_target(target) for target in targets]
+    answers = [[answers_with(item.chunk, place) for place in places] for item in found]
+    features = Features.of(terms, found, np.array(answers, dtype=bool).reshape(len(found), -1))
+    return Question(repo, category, language, terms, found, places, features)
 
 
 def main() -> None:
@@ -116,8 +135,13 @@ def main() -> None:
     own = [q for q in asked if q.category in ("error", "snippet")]
     report = provenance("ranking", "python scripts/tune_ranking.py DIR --index HOME")
     report |= {"repositories": len({q.repo for q in public}), "questions": len(public)}
-    report["as_shipped"] = figures(public) | {"own": figures(own)["by_category"]}
+    check_model(asked)
+    report["constants"] = shipped()
+    report["as_shipped"] = figures(public, shipped()) | {
+        "own": figures(own, shipped())["by_category"]
+    }
     report["ablation"] = {name: ablated(public, own, off) for name, off in ABLATIONS.items()}
+    report["neighbours"] = neighbours(public, own)
     report["cross_validation"] = cross_validated(public, own)
     if not arguments.no_save:
         save(report)
@@ -146,9 +170,8 @@ def all_questions(folder: Path, home: IndexHome) -> Iterator[Question]:
             meant, _ = searcher.read(text)
             terms = read_terms(meant)
             vector = searcher.embed(item.checkpoint, meant)
-            found = find(terms, [item.target(vector)], Filters())
-            places = [as_target(target) for target in targets]
-            yield Question(name, category, repos[name]["language"], terms, found, places)
+            found = find(terms, [item.target(vector)], NO_FILTERS)
+            yield question(name, category, repos[name]["language"], terms, found, targets)
         print(f"{name}: {len(annotations)} questions", file=sys.stderr)
 
 
@@ -193,32 +216,27 @@ def pasted_lines(lines: list[str], rng: random.Random) -> str:
     return re.sub(rf"\b{most}\b", "value", text)
 
 
-@contextmanager
-def changed(settings: Settings) -> Iterator[None]:
-    """Rank with other constants; a kind of query stands for the weight of its vectors."""
-    weights = ranking.SIGNAL_WEIGHTS
-    before = {name: getattr(ranking, name) for name in settings if name not in weights}
-    kinds = dict(weights)
-    try:
-        for name, value in settings.items():
-            if name in weights:
-                weights[name] = (value, 2.0 - value)
-            else:
-                setattr(ranking, name, value)
-        yield
-    finally:
-        weights.update(kinds)
-        for name, value in before.items():
-            setattr(ranking, name, value)
+def shipped() -> Settings:
+    """The constants as they are."""
+    return {name: present(name) for name in NEUTRAL}
 
 
-def figures(asked: list[Question]) -> dict:
+def check_model(asked: list[Question]) -> None:
+    """End unless the model of the ranking gives each question what the ranking does."""
+    constants = shipped()
+    unlike = [q.terms.text for q in asked if abs(q.score(constants) - q.shipped_score()) > 1e-9]
+    print(f"{len(asked)} questions, {len(unlike)} scored otherwise", file=sys.stderr)
+    if unlike:
+        sys.exit(f"error: ranking_model.py ranks otherwise than the program: {unlike[:5]}")
+
+
+def figures(asked: list[Question], constants: Settings) -> dict:
     """NDCG@10 in the mean over repositories, by kind of question and by language."""
-    scored = [(question, question.score()) for question in asked]
+    scored = [(question, question.score(constants)) for question in asked]
     per_repo = grouped(scored, "repo")
     languages: dict[str, list[float]] = {}
-    for question in {q.repo: q for q in asked}.values():
-        languages.setdefault(question.language, []).append(per_repo[question.repo])
+    for one in {q.repo: q for q in asked}.values():
+        languages.setdefault(one.language, []).append(per_repo[one.repo])
     return {
         "ndcg_at_10": round(statistics.mean(per_repo.values()), 4),
         "by_category": rounded(grouped(scored, "category")),
@@ -235,59 +253,90 @@ def grouped(scored: list[tuple[Question, float]], attribute: str) -> dict[str, f
 
 def ablated(public: list[Question], own: list[Question], off: Settings) -> dict:
     """The benchmark without a signal, and the questions made here."""
-    with changed(off):
-        return {"ndcg_at_10": figures(public)["ndcg_at_10"], **figures(own)["by_category"]}
+    constants = shipped() | off
+    found = figures(public, constants)["ndcg_at_10"]
+    return {"ndcg_at_10": found, **figures(own, constants)["by_category"]}
 
 
-def cross_validated(public: list[Question], own: list[Question]) -> dict:
-    """Constants chosen on the other folds, one at a time, measured together on each fold.
+def mean_score(asked: list[Question], constants: Settings) -> float:
+    scored = [(question, question.score(constants)) for question in asked]
+    return statistics.mean(grouped(scored, "repo").values())
 
-    The weights for error messages and snippets are chosen by the questions made here.
-    """
-    tried: dict[tuple[str, float], dict[str, float]] = {}
-    for name, values in GRID.items():
-        asked = own if name in ("error", "snippet") else public
-        for value in values:
-            with changed({name: value}):
-                tried[name, value] = grouped([(q, q.score()) for q in asked], "repo")
-        print(f"{name}: {means(tried, name)}", file=sys.stderr)
-    repos = sorted({question.repo for question in public})
-    random.Random(0).shuffle(repos)
-    held_out: dict[str, float] = {}
-    chosen = []
-    for fold in range(FOLDS):
-        inside = set(repos[fold::FOLDS])
-        settings = {name: best_value(tried, name, inside) for name in GRID}
-        chosen.append({k: v for k, v in settings.items() if v != present(k)})
-        with changed(settings):
-            scored = [(q, q.score()) for q in public if q.repo in inside]
-        held_out |= grouped(scored, "repo")
+
+def neighbours(public: list[Question], own: list[Question]) -> dict:
+    """What each constant's other values give: the benchmark, and the questions made here."""
+    constants = shipped()
     return {
-        "ndcg_at_10": round(statistics.mean(held_out.values()), 4),
-        "folds": FOLDS,
-        "chosen_unlike_shipped": chosen,
-        "tried": {name: means(tried, name) for name in GRID},
-        "per_repo": rounded(dict(sorted(held_out.items()))),
+        name: {
+            str(value): [
+                round(mean_score(asked, constants | {name: value}), 4) for asked in (public, own)
+            ]
+            for value in values
+        }
+        for name, values in GRID.items()
     }
 
 
-def best_value(tried: dict, name: str, held_out: set[str]) -> float:
-    """The value with the best mean outside a fold; the present one where others are no better."""
+def learned(public: list[Question], own: list[Question]) -> Settings:
+    """The best constants found from a neutral start, one changed at a time."""
+    constants = dict(NEUTRAL)
+    for _ in range(ROUNDS):
+        before = dict(constants)
+        for name, values in GRID.items():
+            constants[name] = best_value(name, values, constants, public, own)
+        if constants == before:
+            break
+    return constants
+
+
+def best_value(
+    name: str,
+    values: tuple[float, ...],
+    constants: Settings,
+    public: list[Question],
+    own: list[Question],
+) -> float:
+    """The value with the best mean; the present one where others are hardly better."""
 
     def mean(value: float) -> float:
-        scores = tried[name, value]
-        return statistics.mean(score for repo, score in scores.items() if repo not in held_out)
+        tried = constants | {name: value}
+        means = [mean_score(asked, tried) for asked in (public, own)[: 1 + (name in OF_PASTED)]]
+        return statistics.mean(means)
 
-    return max(GRID[name], key=lambda value: (round(mean(value), 6), value == present(name)))
+    best, most = constants[name], mean(constants[name])
+    for value in values:
+        found = most if value == constants[name] else mean(value)
+        if found > most + LEAST_GAIN:
+            best, most = value, found
+    return best
 
 
-def present(name: str) -> float:
-    weights = ranking.SIGNAL_WEIGHTS
-    return weights[name][0] if name in weights else getattr(ranking, name)
-
-
-def means(tried: dict, name: str) -> dict[str, float]:
-    return {str(v): round(statistics.mean(tried[name, v].values()), 4) for v in GRID[name]}
+def cross_validated(public: list[Question], own: list[Question]) -> dict:
+    """All constants learned from nothing on the other folds, measured on each fold."""
+    repos = sorted({question.repo for question in public})
+    random.Random(0).shuffle(repos)
+    held_out: dict[str, float] = {}
+    pasted: list[tuple[Question, float]] = []
+    chosen = []
+    for fold in range(FOLDS):
+        inside = set(repos[fold::FOLDS])
+        constants = learned(*([q for q in a if q.repo not in inside] for a in (public, own)))
+        chosen.append(constants)
+        scored = [(q, q.score(constants)) for q in public if q.repo in inside]
+        held_out |= grouped(scored, "repo")
+        pasted += [(q, q.score(constants)) for q in own if q.repo in inside]
+        print(
+            f"fold {fold}: {statistics.mean(grouped(scored, 'repo').values()):.4f}",
+            constants,
+            file=sys.stderr,
+        )
+    return {
+        "ndcg_at_10": round(statistics.mean(held_out.values()), 4),
+        "own": rounded(grouped(pasted, "category")),
+        "folds": FOLDS,
+        "learned": chosen,
+        "per_repo": rounded(dict(sorted(held_out.items()))),
+    }
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:
