@@ -1,8 +1,8 @@
 """The same encoder in NumPy: a query, or a handful of changed functions, without loading torch.
 
 Torch and transformers take seconds to import; this takes a tenth. It computes the dense form of
-SASA on the checkpoint's own weights, one head at a time, and reads only the rows of the embedding
-tables that it needs. For more than a few thousand tokens `models.encoder` is faster.
+SASA on the checkpoint's own weights, and reads only the rows of the embedding tables that it
+needs. For more than a few thousand tokens `models.encoder` is faster.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from models.pooling import token_weights
 from models.tokenizer import Tokenizer
 
 Array = NDArray[np.float32]
+
+# Of all heads of a short text at once, of a long one's one after the other: 4 MB.
+_SCORES_AT_ONCE = 1 << 20
 
 
 class LightEncoder:
@@ -94,16 +97,22 @@ class LightEncoder:
             self._linear(hidden, f"{name}attention.self.{part}")
             for part in ("query", "key", "value")
         )
-        size = hidden.shape[1] // self._heads
-        mixed = np.empty_like(hidden)
-        for head in range(self._heads):  # one at a time: (L, L) scores of a long text are large
-            part = slice(head * size, (head + 1) * size)
-            mixed[:, part] = _attend(query[:, part], key[:, part], value[:, part], mask)
+        query, key, value = (self._by_head(x) for x in (query, key, value))
+        mixed = np.empty_like(query)
+        step = max(1, _SCORES_AT_ONCE // len(hidden) ** 2)
+        for first in range(0, self._heads, step):
+            part = slice(first, first + step)
+            mixed[part] = _attend(query[part], key[part], value[part], mask)
+        mixed = mixed.swapaxes(0, 1).reshape(hidden.shape)
         mixed = self._linear(mixed, f"{name}attention.output.dense")
         hidden = self._norm(hidden + mixed, f"{name}attention.output.LayerNorm")
         inner = _gelu(self._linear(hidden, f"{name}intermediate.dense"))
         outer = self._linear(inner, f"{name}output.dense")
         return self._norm(hidden + outer, f"{name}output.LayerNorm")
+
+    def _by_head(self, x: Array) -> Array:
+        """(L, E) to (H, L, D)."""
+        return x.reshape(len(x), self._heads, -1).swapaxes(0, 1)
 
     def _linear(self, x: Array, name: str) -> Array:
         weight = self._weights[f"{self._prefix}{name}.weight"]
@@ -124,10 +133,10 @@ def _today(name: str) -> str:
 
 
 def _attend(query: Array, key: Array, value: Array, mask: NDArray[np.bool_] | None) -> Array:
-    """Dense attention of one head; `query`, `key`, `value` are (L, D)."""
-    scores = query @ key.T * np.float32(query.shape[1] ** -0.5)
+    """Dense attention of some heads; `query`, `key`, `value` are (H, L, D), `mask` is (L, L)."""
+    scores = query @ key.swapaxes(1, 2) * np.float32(query.shape[2] ** -0.5)
     if mask is not None:
-        scores[~mask] = -np.inf
+        scores[:, ~mask] = -np.inf
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return np.asarray(weights @ value / weights.sum(-1, keepdims=True))
 
