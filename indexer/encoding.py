@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 # The most inputs that are ordered by length at once.
 _WINDOW = 20_000
 _BATCHES_AHEAD = 2
-# Releasing memory takes about 20 ms.
-_SECONDS_BETWEEN_RELEASES = 1.0
+# Releasing memory takes about 20 ms, and what was released must be had again: 4 % of a second.
+_SECONDS_BETWEEN_RELEASES = 4.0
 _POLL_SECONDS = 0.05
 
 
