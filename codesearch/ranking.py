@@ -2,12 +2,13 @@
 
 Vectors and words are fused by rank (reciprocal rank fusion, Cormack et al., SIGIR 2009), so that
 cosines and BM25 scores need no common scale: first in both is 1. To that comes what a symbol
-shares with the query's words. Tests and prose stand back unless the query asks for them. A
-symbol that was asked for by its name comes before all else. A file has the score of its strongest
-chunk and what speaks for the file as a whole (`FileParts`).
+shares with the query's words, and what of the query stands in a chunk word for word. Tests and
+prose stand back unless the query asks for them. A symbol that was asked for by its name comes
+before all else. A file has the score of its strongest chunk and what speaks for the file as a
+whole (`FileParts`).
 
-The constants are coarse steps, chosen together by repositories (docs/decisions.md, 2026-11-22
-and 23).
+The constants are coarse steps, near those that are learned from nothing on any five sixths of 42
+repositories (docs/decisions.md, 2026-11-29).
 """
 
 from __future__ import annotations
