@@ -126,7 +126,7 @@ class Summarizer(nn.Module):
             eos_token_id=last,
             pad_token_id=self.config.pad_token_id,
             do_sample=False,
-            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
+            cache=EncoderDecoderCache(DynamicCache(), DynamicCache()),
             encoder_hidden_states=hidden.float(),
             encoder_attention_mask=mask.long(),
         )[0].tolist()
