@@ -15,7 +15,7 @@ from typing import Any
 
 from codesearch.answer import Answer
 from codesearch.console import one_line, printable
-from codesearch.search import Hit, SearchResult
+from codesearch.search import Hit, SearchResult, text_of
 from codesearch.snippet import (
     Passage,
     best_line,
@@ -79,7 +79,6 @@ def json_lines(answer: Answer, explain: bool = False) -> Iterator[str]:
 def result_record(result: SearchResult, rank: int, explain: bool = False) -> dict[str, Any]:
     """A result as the contract describes it."""
     hit, chunk = result.best, result.best.chunk
-    text = hit.target.reader.text(chunk.file_id)
     record = {
         "rank": rank,
         "score": round(result.score, 6),
@@ -92,7 +91,7 @@ def result_record(result: SearchResult, rank: int, explain: bool = False) -> dic
         "language": chunk.language,
         "kind": chunk.kind,
         "symbol": chunk.symbol,
-        "snippet": "\n".join(chunk_lines(text, chunk.start_line, chunk.end_line)),
+        "snippet": text_of(hit.target, chunk),
         "more": [_short_record(other) for other in result.more],
         "root": hit.target.reader.root,
     }

@@ -30,14 +30,14 @@ RANK_OFFSET = 40
 # Tests, examples and benchmarks use what was asked for; prose talks about it.
 SECOND_HAND = 0.5
 PROSE = 0.4
+# Files that only declare types name everything and do nothing.
+DECLARATIONS = 0.7
 # A chunk where all of a question's words stand in its order, side by side. Two or three of many
 # are no sign, so the share counts by its cube; not of what was pasted, where each piece is one. A
 # name is no phrase: wherever it is used it stands word for word. Only chunks that score so much
 # without it are looked at, 35 in the mean: those which vectors and words rank among the first.
 PHRASE = 0.9
 PHRASE_FROM = 0.45
-# Files that only declare types name everything and do nothing.
-DECLARATIONS = 0.7
 # A symbol made of the query's words; two shared words are evidence, one may be chance.
 SYMBOL_WORDS = 0.15
 ENOUGH_WORDS = 2
@@ -89,7 +89,7 @@ _SEPARATOR = re.compile(r"::|->|#|\.")
 QueryKind = Literal["name", "prose", "mixed", "error", "snippet"]
 # How much vectors and words count for each kind of query; together 2. A question is rarely asked
 # in the code's words, a name is one of them, and what is pasted has the very words of its place
-# (docs/decisions.md, 2026-11-22 and 23).
+# (docs/decisions.md, 2026-11-22 to 29).
 SIGNAL_WEIGHTS: dict[QueryKind, tuple[float, float]] = {
     "name": (1.0, 1.0),
     "prose": (1.2, 0.8),

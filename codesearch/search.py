@@ -25,6 +25,7 @@ from codesearch.ranking import (
     symbol_score,
     whole_file,
 )
+from codesearch.snippet import chunk_lines
 from indexer.storage.reader import ChunkRow
 
 
@@ -127,8 +128,8 @@ def _with_phrases(hits: Sequence[Hit], terms: QueryTerms) -> Iterator[Hit]:
 
 def text_of(target: Target, chunk: ChunkRow) -> str:
     """The lines of a chunk, as they were indexed."""
-    lines = target.reader.text(chunk.file_id).split("\n")
-    return "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+    text = target.reader.text(chunk.file_id)
+    return "\n".join(chunk_lines(text, chunk.start_line, chunk.end_line))
 
 
 def _hit(item: Found, terms: QueryTerms) -> Hit:

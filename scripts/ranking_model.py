@@ -23,6 +23,9 @@ Settings = dict[str, float]
 Values = NDArray[np.float64]
 
 EXACT = "exact symbols"  # a setting of its own: 0 takes away what their several constants give
+_STANDING = ("SECOND_HAND", "PROSE", "DECLARATIONS")
+_OF_PATHS = ("FILE_NAME", "FOLDER_NAME", "SIZE", "DEPTH")
+_SYMBOL_GAINS = ("MENTIONED_SYMBOL", "SYMBOL_WORDS")
 _SYMBOLS = ("EXACT_SYMBOL", "OTHER_STYLE", "EXACT_CASE", "OWN_FILE", "CONSTRUCTOR", "LATER_PART")
 
 
@@ -79,49 +82,46 @@ class Features:
         sizes = {chunk.path: chunk.file_bytes for chunk in chunks}
         numbers = {path: number for number, path in enumerate(sizes)}
 
-        def of_chunks(settings: Settings) -> Values:
+        def symbols(settings: Settings) -> Values:
             with changed(settings):
                 return np.array(
                     [symbol_score(c.symbol, c.path, terms, c.part) for c in chunks], dtype=float
                 )
 
         def back(name: str) -> Values:
-            others = dict.fromkeys(("SECOND_HAND", "PROSE", "DECLARATIONS"), 1.0)
-            with changed(others | {name: 0.0}):
+            with changed(dict.fromkeys(_STANDING, 1.0) | {name: 0.0}):
                 return np.array([standing(c.path, c.kind, terms) == 0 for c in chunks], float)
 
-        def alone(name: str, group: tuple[str, ...]) -> Values:
-            with changed(dict.fromkeys(group, 0.0) | {name: 1.0}):
+        def of_files(name: str) -> Values:
+            with changed(dict.fromkeys(_OF_PATHS, 0.0) | {name: 1.0}):
                 return np.array(
                     [path_score(p, terms) + prior(size, p, depth) for p, size in sizes.items()]
                 )
 
-        of_paths = ("FILE_NAME", "FOLDER_NAME", "SIZE", "DEPTH")
-        silent = dict.fromkeys((*_SYMBOLS, "MENTIONED_SYMBOL", "SYMBOL_WORDS"), 0.0)
         phrase = Phrase(terms.text)
+        silent = dict.fromkeys((*_SYMBOLS, *_SYMBOL_GAINS), 0.0)
+        shares = [
+            phrase.share(text_of(item.target, item.chunk)) if terms.symbol is None else 0.0
+            for item in found
+        ]
         return cls(
-            terms.kind,
-            terms.is_pasted,
-            np.array([item.vector_rank or item.word_rank for item in found]),
-            np.array([item.word_rank for item in found]),
-            {name: back(name) for name in ("SECOND_HAND", "PROSE", "DECLARATIONS")},
-            of_chunks({"MENTIONED_SYMBOL": 0.0, "SYMBOL_WORDS": 0.0}),
-            {
-                name: of_chunks(silent | {name: 1.0})
-                for name in ("MENTIONED_SYMBOL", "SYMBOL_WORDS")
-            },
-            np.array([phrase.share(text_of(item.target, item.chunk)) for item in found])
-            if terms.symbol is None
-            else np.zeros(len(found)),
-            np.array([numbers[chunk.path] for chunk in chunks]),
-            np.array([chunk.kind == "file" for chunk in chunks]),
-            {name: alone(name, of_paths) for name in of_paths},
-            _order([(c.path, c.start_line, c.id) for c in chunks]),
-            answers,
+            kind=terms.kind,
+            is_pasted=terms.is_pasted,
+            vector_rank=np.array([item.vector_rank or item.word_rank for item in found]),
+            word_rank=np.array([item.word_rank for item in found]),
+            stands_back={name: back(name) for name in _STANDING},
+            symbol=symbols(dict.fromkeys(_SYMBOL_GAINS, 0.0)),
+            gains={name: symbols(silent | {name: 1.0}) for name in _SYMBOL_GAINS},
+            phrase=np.array(shares),
+            file=np.array([numbers[chunk.path] for chunk in chunks]),
+            is_whole=np.array([chunk.kind == "file" for chunk in chunks]),
+            of_file={name: of_files(name) for name in _OF_PATHS},
+            order=_order([(c.path, c.start_line, c.id) for c in chunks]),
+            answers=answers,
         )
 
     def ndcg(self, constants: Settings, top_k: int) -> float:
-        """NDCG of the first results with these constants, which are all that `START` names."""
+        """NDCG of the first results with constants for all that `tune_ranking.NEUTRAL` names."""
         ranks = []
         shown = self._first(constants, top_k)
         for target in range(self.answers.shape[1]):
