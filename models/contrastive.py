@@ -1,8 +1,10 @@
 """What training minimises: a query's vector near that of its code, far from all others' codes.
 
 InfoNCE with in-batch negatives (van den Oord et al. 2018, arXiv 1807.03748). Two additions: pairs
-that may well be right answers are no negatives, and queries are held near where the starting
-model put them, so that its knowledge of prose survives the training on code.
+that may well be right answers are no negatives, and texts are held near where they are to lie:
+queries where the starting model put them, so that its knowledge of prose survives the training on
+code, or queries and codes where a teacher wants them (`models.teacher`), whose scores of all of a
+batch's codes for each query, and the other way round, may be learned as well.
 """
 
 from __future__ import annotations
@@ -23,16 +25,32 @@ class Loss:
     total: Tensor
     contrast: Tensor
     distillation: Tensor
+    agreement: Tensor
     recall: Tensor  # the share of queries whose own code scores highest
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a loss is the sum of.
+
+    Attributes:
+        contrast: Of telling the right code from the others.
+        distillation: Of keeping texts near their targets.
+        agreement: Of scoring as the targets do.
+    """
+
+    contrast: float = 1.0
+    distillation: float = 0.0
+    agreement: float = 0.0
 
 
 def pair_loss(
     queries: Tensor,
     codes: Tensor,
     not_negative: Tensor,
-    teacher: Tensor | None,
+    targets: Tensor | None,
     temperature: float,
-    distillation: float,
+    weights: Weights,
 ) -> Loss:
     """The loss of a batch of pairs.
 
@@ -40,17 +58,29 @@ def pair_loss(
         queries: (B, E), unit vectors.
         codes: (B + H, E), unit vectors; code `i` answers query `i`, the last H answer none.
         not_negative: (B, B + H), True where a code is not to be pushed away.
-        teacher: (B, E), the queries' unit vectors by the starting model; None: not wanted.
+        targets: (B, E), where the queries are to lie, or (2 B, E), the queries, then the codes;
+            None: wherever they like.
         temperature: divides the cosines.
-        distillation: the weight of staying near the teacher.
+        weights: of the parts.
     """
+    pairs = len(queries)
     scores = queries @ codes.T / temperature
     contrast = info_nce(scores, not_negative)
-    drift = queries.new_zeros(()) if teacher is None else query_drift(queries, teacher)
-    right = torch.arange(len(queries), device=scores.device)
+    drifted = agreement = queries.new_zeros(())
+    if targets is not None:
+        drifted = drift(torch.cat([queries, codes])[: len(targets)], targets)
+        if len(targets) == 2 * pairs and weights.agreement:
+            wanted = targets[:pairs] @ targets[pairs:].T / temperature
+            agreement = disagreement(scores[:, :pairs], wanted)
+    right = torch.arange(pairs, device=scores.device)
     allowed = scores.detach().masked_fill(_off_diagonal(not_negative), -torch.inf)
     recall = (allowed.argmax(1) == right).float().mean()
-    return Loss(contrast + distillation * drift, contrast, drift, recall)
+    total = (
+        weights.contrast * contrast
+        + weights.distillation * drifted
+        + weights.agreement * agreement
+    )
+    return Loss(total, contrast, drifted, agreement, recall)
 
 
 def info_nce(scores: Tensor, not_negative: Tensor) -> Tensor:
@@ -79,9 +109,21 @@ def nearly_same(codes: Tensor, alike: Tensor) -> Tensor:
     return alike & (cosines > NEARLY_SAME)
 
 
-def query_drift(queries: Tensor, teacher: Tensor) -> Tensor:
-    """How far unit vectors (B, E) have moved from the teacher's: the mean of 1 - cosine."""
-    return 1 - (queries * teacher).sum(1).mean()
+def drift(vectors: Tensor, targets: Tensor) -> Tensor:
+    """How far unit vectors (n, E) lie from their targets: the mean of 1 - cosine."""
+    return 1 - (vectors * targets).sum(1).mean()
+
+
+def disagreement(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of what scores (B, B) choose from what the wanted ones do.
+
+    The mean over rows and over columns.
+    """
+    parts = [
+        F.kl_div(a.log_softmax(1), b.log_softmax(1), reduction="batchmean", log_target=True)
+        for a, b in ((scores, wanted), (scores.T, wanted.T))
+    ]
+    return (parts[0] + parts[1]) / 2
 
 
 def _off_diagonal(mask: Tensor) -> Tensor:

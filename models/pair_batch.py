@@ -18,6 +18,7 @@ class PairBatch:
     codes: tuple[EncoderInput, ...]
     not_negative: NDArray[np.bool_]  # (B, B + H) True: the code may answer the query too
     alike: NDArray[np.bool_]  # (B, B + H) True: … where the codes' vectors are nearly the same
+    targets: NDArray[np.float32] | None = None  # (2 B, E) where queries and codes are to lie
 
     def __post_init__(self) -> None:
         shape = (len(self.queries), len(self.codes))
@@ -25,6 +26,8 @@ class PairBatch:
             raise ValueError(f"{shape[0]} queries need as many codes or more, got {shape[1]}")
         if not self.not_negative.shape == self.alike.shape == shape:
             raise ValueError(f"masks must have shape {shape}, got {self.not_negative.shape}")
+        if self.targets is not None and len(self.targets) != 2 * shape[0]:
+            raise ValueError(f"{shape[0]} pairs need {2 * shape[0]} targets")
 
     @property
     def tokens(self) -> int:

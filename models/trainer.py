@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, CheckpointError
-from models.contrastive import Loss, nearly_same, pair_loss
+from models.contrastive import Loss, Weights, nearly_same, pair_loss
 from models.pair_batch import PairBatch
 from models.student import Student
 from models.training_state import State, load_state, moments, restore, save_state
@@ -47,7 +48,10 @@ class Settings:
         weight_decay: Of matrices; vectors have none.
         max_norm: Longer gradients are shortened to this.
         temperature: Divides the cosines.
-        distillation: The weight of keeping queries where the starting model put them.
+        contrast: The weight of telling a query's code from the others.
+        distillation: The weight of keeping texts where a batch's targets are, or without such
+            queries where the starting model put them.
+        agreement: The weight of scoring as the targets do.
         average_decay: Of the running average of the weights.
     """
 
@@ -58,7 +62,9 @@ class Settings:
     weight_decay: float = 0.01
     max_norm: float = 1.0
     temperature: float = 0.05
+    contrast: float = 1.0
     distillation: float = 1.0
+    agreement: float = 0.0
     average_decay: float = 0.98
 
     def __post_init__(self) -> None:
@@ -87,6 +93,7 @@ class Report:
     loss: float
     contrast: float
     distillation: float
+    agreement: float
     recall: float
     gradient_norm: float
     learning_rate: float
@@ -110,9 +117,8 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.student = Student(checkpoint, device, dtype, chunk_tokens)
-        self._teacher = None
-        if settings.distillation:
-            self._teacher = Student(checkpoint, device, dtype, chunk_tokens)
+        self._weights = Weights(settings.contrast, settings.distillation, settings.agreement)
+        self._start = partial(Student, checkpoint, device, dtype, chunk_tokens)
         self._cache_above = cache_above
         self._parameters = self.student.parameters()
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
@@ -142,6 +148,7 @@ class Trainer:
             loss=loss.total.item(),
             contrast=loss.contrast.item(),
             distillation=loss.distillation.item(),
+            agreement=loss.agreement.item(),
             recall=loss.recall.item(),
             gradient_norm=norm.item(),
             learning_rate=rate,
@@ -172,14 +179,23 @@ class Trainer:
         device = vectors.device
         excluded = torch.from_numpy(batch.not_negative).to(device)
         excluded = excluded | nearly_same(codes, torch.from_numpy(batch.alike).to(device))
-        teacher = None
-        if self._teacher is not None:
-            with torch.no_grad():
-                teacher = self._teacher.encode(batch.queries)
-        settings = self.settings
+        targets = self._targets(batch)
         return pair_loss(
-            queries, codes, excluded, teacher, settings.temperature, settings.distillation
+            queries, codes, excluded, targets, self.settings.temperature, self._weights
         )
+
+    def _targets(self, batch: PairBatch) -> Tensor | None:
+        if batch.targets is not None:
+            return torch.from_numpy(batch.targets).to(self.student.device)
+        if not self.settings.distillation:
+            return None
+        with torch.no_grad():
+            return self._keeper.encode(batch.queries)
+
+    @cached_property
+    def _keeper(self) -> Student:
+        """The starting model, which keeps its weights."""
+        return self._start()
 
     def _update_average(self) -> None:
         """Early averages are over fewer steps: the start soon leaves them."""

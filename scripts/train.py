@@ -8,7 +8,8 @@
 (`pack` makes it anew), and keeps state, log and plot in `data/runs/NAME`. `export` mixes the
 trained weights with those of the start and writes a folder that `--model` takes. For a second
 round `mine-negatives` looks for wrong answers that a model likes: `--hard-negatives FILE` of a new
-run takes them. The last line printed is JSON.
+run takes them. `teach FOLDER` asks a larger encoder where questions and codes are to lie:
+`run NAME --taught data/taught` learns that. The last line printed is JSON.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from indexer.training.negatives import load_negatives, mine_negatives, save_nega
 from indexer.training.pack import pack
 from indexer.training.packed import Packed
 from indexer.training.run import STATE, Run, Slice
+from indexer.training.taught import Lesson, Plan, Taught, teach
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
 from models.threads import share_cores
 
@@ -42,6 +44,7 @@ def main() -> None:
         "run": run,
         "export": export_run,
         "mine-negatives": find_negatives,
+        "teach": ask_teacher,
     }
     try:
         result = commands[arguments.command](arguments)
@@ -64,6 +67,17 @@ def read_arguments() -> argparse.Namespace:
     mining.add_argument("--out", type=Path, required=True)
     mining.add_argument("--sample", type=int, default=20_000, help="pairs")
     mining.add_argument("--seed", type=int, default=0)
+    teaching = commands.add_parser("teach", help="encode pairs with a larger encoder")
+    teaching.add_argument("teacher", type=Path, help="its folder")
+    teaching.add_argument("--out", type=Path, default=Path("data/taught"))
+    teaching.add_argument("--minutes", type=float, help="end this slice in time")
+    teaching.add_argument("--pairs", type=int, default=30_000)
+    teaching.add_argument("--most-tokens", type=int, default=160, help="of code")
+    teaching.add_argument("--long-share", type=float, default=0.08, help="of longer code")
+    teaching.add_argument(
+        "--teacher-tokens", type=int, default=256, help="that it reads of a text"
+    )
+    teaching.add_argument("--seed", type=int, default=0)
     for command in commands.choices.values():
         command.add_argument("--model", default=DEFAULT_MODEL, help="where training starts")
         command.add_argument("--packed", type=Path, default=Path("data/packed"))
@@ -85,7 +99,11 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", "--lr", type=float, default=3e-5)
     parser.add_argument("--schedule", choices=["linear", "cosine", "constant"], default="linear")
     parser.add_argument("--temperature", type=float, default=0.05)
-    parser.add_argument("--distillation", type=float, default=1.0)
+    parser.add_argument("--contrast", type=float, default=1.0, help="weight of right and wrong")
+    parser.add_argument("--distillation", type=float, default=1.0, help="weight of nearness")
+    parser.add_argument("--agreement", type=float, default=0.0, help="weight of like scores")
+    parser.add_argument("--taught", type=Path, help="what `teach` wrote")
+    parser.add_argument("--own", type=float, default=0.5, help="what the start says beside it")
     parser.add_argument("--long-share", type=float, default=0.15)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hard-negatives", type=Path)
@@ -129,7 +147,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
     facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
     facts |= asdict(mixture)
-    batches = Batches(packed, mixture, negatives)
+    taught = None
+    if arguments.taught is not None:
+        taught = Taught.read(arguments.taught, packed, arguments.own)
+        facts |= {"taught": taught.key, "own": arguments.own}
+    batches = Batches(packed, mixture, negatives, taught)
     folder = arguments.runs / arguments.name
     report = (lambda _: None) if arguments.quiet else tell
     going = Run(folder, trainer, batches, packed, facts, report)
@@ -151,6 +173,8 @@ def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
             learning_rate=arguments.learning_rate,
             schedule=arguments.schedule,
             temperature=arguments.temperature,
+            contrast=arguments.contrast,
+            agreement=arguments.agreement,
             distillation=arguments.distillation,
         )
         mixture = Mixture(
@@ -201,6 +225,26 @@ def find_negatives(arguments: argparse.Namespace) -> dict[str, Any]:
     negatives = mine_negatives(packed, chosen, student.embed)
     save_negatives(arguments.out, packed, negatives)
     return {"pairs": len(chosen), "negatives": int((negatives >= 0).sum())}
+
+
+def ask_teacher(arguments: argparse.Namespace) -> dict[str, Any]:
+    from models.student import Student
+    from models.teacher import Teacher
+    from models.trainer import sizes_of
+
+    checkpoint = open_checkpoint(arguments.model)
+    packed = packed_pairs(arguments, checkpoint)
+    device, dtype = device_and_type(arguments)
+    size = sizes_of(device.type)["chunk_tokens"]
+    reads = arguments.teacher_tokens
+    teacher = Teacher(arguments.teacher, checkpoint, device, dtype, reads, size)
+    start = Student(checkpoint, device, dtype, size)
+    lesson = Lesson(arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed)
+    facts = {"teacher": arguments.teacher.name, "teacher_tokens": reads}
+    facts["start"] = checkpoint.fingerprint
+    plan = Plan(lesson, teacher.embed, start.embed, facts)
+    parts = teach(packed, plan, arguments.out, arguments.minutes, tell)
+    return {"taught": str(arguments.out), "parts": parts}
 
 
 def tell(line: str) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models.blocks import select_blocks
 from models.config import SasaConfig
-from models.contrastive import info_nce, nearly_same, pair_loss, query_drift
+from models.contrastive import Weights, disagreement, drift, info_nce, nearly_same, pair_loss
 from models.inputs import EncoderInput
 from models.pair_batch import PairBatch
 
@@ -72,20 +72,47 @@ def test_only_near_codes_of_one_name_are_taken_for_the_same():
     assert not nearly_same(codes, ~named).any()
 
 
-def test_distillation_pulls_queries_back_to_the_teacher():
-    teacher = unit(4, 8)
-    assert query_drift(teacher, teacher).item() == pytest.approx(0)
-    assert query_drift(-teacher, teacher).item() == pytest.approx(2)
+def test_distillation_pulls_texts_back_to_their_targets():
+    targets = unit(4, 8)
+    assert drift(targets, targets).item() == pytest.approx(0)
+    assert drift(-targets, targets).item() == pytest.approx(2)
     queries, codes = unit(4, 8, seed=1), unit(4, 8, seed=2)
-    free = pair_loss(queries, codes, none(4), teacher, 0.05, 0.0)
-    held = pair_loss(queries, codes, none(4), teacher, 0.05, 3.0)
-    assert held.total - free.total == pytest.approx(3 * query_drift(queries, teacher).item())
+    free = pair_loss(queries, codes, none(4), targets, 0.05, Weights())
+    held = pair_loss(queries, codes, none(4), targets, 0.05, Weights(distillation=3))
+    assert held.total - free.total == pytest.approx(3 * drift(queries, targets).item())
+    both = torch.cat([targets, unit(4, 8, seed=3)])
+    taught = pair_loss(queries, codes, none(4), both, 0.05, Weights(0, 1))
+    assert taught.total == pytest.approx(drift(torch.cat([queries, codes]), both).item())
+
+
+def test_hard_negatives_have_no_target():
+    queries, codes, both = unit(2, 8), unit(3, 8, seed=1), unit(4, 8, seed=2)
+    found = pair_loss(queries, codes, none(2, 1), both, 0.05, Weights(0, 1))
+    assert found.total == pytest.approx(drift(torch.cat([queries, codes[:2]]), both).item())
+
+
+def test_who_scores_as_the_targets_do_agrees_with_them():
+    both = unit(8, 16)
+    queries, codes = both[:4], both[4:]
+    same = pair_loss(queries, codes, none(4), both, 0.05, Weights(0, 0, 2))
+    assert same.total.item() == pytest.approx(0)
+    other = pair_loss(queries, unit(4, 16, seed=1), none(4), both, 0.05, Weights(0, 0, 2))
+    assert other.total == 2 * other.agreement > 0
+
+
+def test_disagreement_is_the_mean_divergence_of_rows_and_columns():
+    scores, wanted = unit(3, 3) * 2, unit(3, 3, seed=1) * 2
+    p, q = wanted.softmax(1), scores.softmax(1)
+    rows = (p * (p / q).log()).sum(1).mean()
+    p, q = wanted.softmax(0), scores.softmax(0)
+    columns = (p * (p / q).log()).sum(0).mean()
+    assert disagreement(scores, wanted).item() == pytest.approx(((rows + columns) / 2).item())
 
 
 def test_recall_is_the_share_of_queries_whose_own_code_is_first():
     queries = torch.eye(4)
     codes = torch.eye(4)[[0, 1, 3, 2]]
-    assert pair_loss(queries, codes, none(4), None, 0.05, 0.0).recall == 0.5
+    assert pair_loss(queries, codes, none(4), None, 0.05, Weights()).recall == 0.5
 
 
 def test_a_batch_needs_a_code_for_each_query_and_masks_of_its_shape():

@@ -33,6 +33,7 @@ from indexer.training.packed import Packed
 from indexer.training.phrasing import imperative, phrase
 from indexer.training.records import RECORD, alike, not_negatives
 from indexer.training.run import STATE
+from indexer.training.taught import PART, WAYS, Lesson, Plan, Taught, teach
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import encoder_input
 from models.tokenizer import Tokenizer
@@ -301,6 +302,83 @@ def test_hard_negatives_belong_to_one_pack_and_leave_twins_out(model, tmp_path):
         load_negatives(tmp_path / "n.npz", other)
 
 
+def lengths_as_vectors(dimension: int):
+    """An encoder whose vectors are told from an input's length alone."""
+
+    def embed(inputs):
+        rows = [np.random.default_rng(len(item)).normal(size=dimension) for item in inputs]
+        return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32)
+
+    return embed
+
+
+LESSON = Lesson(pairs=30, most_tokens=40, long_share=0.2)
+PLAN = Plan(LESSON, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one"})
+
+
+def test_a_lesson_has_no_held_out_pair_none_twice_and_its_share_of_long_code(packed):
+    rows = LESSON.rows(packed)
+    assert len(set(rows.tolist())) == len(rows) == 30
+    assert not packed.records["is_dev"][rows].any()
+    assert (packed.records["code_length"][rows] > 40).sum() == 6
+    assert LESSON.rows(packed).tolist() == rows.tolist()
+
+
+def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr("indexer.training.taught.PART", 8)
+    assert PART > 8
+    assert teach(packed, PLAN, tmp_path, 0, lambda _: None) == 0  # no time for a part
+    told: list[str] = []
+    assert teach(packed, PLAN, tmp_path, None, told.append) == len(told) == 4
+    (tmp_path / "part-00002.npz").unlink()
+    assert teach(packed, PLAN, tmp_path, None, told.append) == 4
+    assert len(told) == 5
+    found = Taught.read(tmp_path, packed, own=0.5)
+    assert found.rows.tolist() == sorted(LESSON.rows(packed).tolist())
+    assert found.variants.shape == (30, WAYS)
+    for place, row in enumerate(found.rows.tolist()):
+        code = [packed.code(row)]
+        expected = found.space.vectors(PLAN.teacher(code), PLAN.start(code))[0]
+        assert found.codes[place] @ expected > 0.99
+        for way, variant in enumerate(found.variants[place].tolist()):
+            query = [packed.query(row, variant)]
+            expected = found.space.vectors(PLAN.teacher(query), PLAN.start(query))[0]
+            assert found.queries[place, way] @ expected > 0.99
+
+
+def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, tmp_path):
+    teach(packed, PLAN, tmp_path, None, lambda _: None)
+    taught = Taught.read(tmp_path, packed, own=0.5)
+    batches = Batches(packed, Mixture(pairs=12), taught=taught)
+    batch = batches.batch(3)
+    rows = batches.rows(3)
+    assert set(rows.tolist()) <= set(taught.rows.tolist())
+    places = np.searchsorted(taught.rows, rows)
+    assert batch.targets.tolist()[12:] == taught.codes[places].tolist()
+    for place, query, target in zip(places, batch.queries, batch.targets, strict=False):
+        ways = taught.variants[place].tolist()
+        said = [packed.query(int(taught.rows[place]), way).ids.tolist() for way in ways]
+        way = next(
+            way for way in range(WAYS) if taught.queries[place, way].tolist() == target.tolist()
+        )
+        assert query.ids.tolist() == said[way]
+    again = Batches(packed, Mixture(pairs=12), taught=taught).batch(3)
+    assert (again.targets == batch.targets).all()
+
+
+def test_a_lesson_belongs_to_its_pairs_and_its_plan(packed, model, tmp_path):
+    with pytest.raises(UsageError, match="holds no lesson"):
+        Taught.read(tmp_path / "nothing", packed, own=0.5)
+    teach(packed, PLAN, tmp_path / "taught", None, lambda _: None)
+    other = replace(PLAN, facts={"teacher": "two"})
+    with pytest.raises(UsageError, match="was made otherwise"):
+        teach(packed, other, tmp_path / "taught", None, lambda _: None)
+    write_pairs(tmp_path / "own+app.jsonl.zst", [pair(n, "own/app") for n in range(8)])
+    pack(tmp_path, tmp_path / "packed", model)
+    with pytest.raises(UsageError, match="other pairs"):
+        Taught.read(tmp_path / "taught", Packed(tmp_path / "packed", model), own=0.5)
+
+
 @pytest.mark.parametrize("name", ["codes.bin", "queries.bin", "records.npy", "pack.json"])
 def test_a_damaged_pack_is_refused(shards, model, tmp_path, name):
     pack(shards, tmp_path / "packed", model)
@@ -430,6 +508,24 @@ def test_a_round_with_hard_negatives_is_a_run_of_its_own(script):
     done, _ = script.run("run", "a", *settings, "--hard-negatives", "n.npz")
     assert done["step"] == 1
     assert "hard_negatives" in script.fault("run", "a", *settings)
+
+
+def test_a_run_that_is_taught_learns_where_its_teacher_puts_texts(script, model, tmp_path):
+    settings = ["--pairs", "20", "--most-tokens", "60"]
+    done, told = script.run("teach", str(model.folder), *settings)
+    assert done["parts"] == 1
+    assert "part 1 of 1" in told
+    settings = ["--steps", "12", "--pairs-per-step", "6", "--dev-pairs", "0", "--lr", "1e-3"]
+    settings += ["--taught", "data/taught", "--contrast", "0", "--agreement", "0.1"]
+    script.run("run", "a", *settings, "--distillation", "20")
+    steps = [record for record in Journal(tmp_path / "data/runs/a").records()]
+    assert steps[-1]["distillation"] < steps[0]["distillation"]
+    assert steps[-1]["agreement"] > 0
+    assert "own 0.5, not 0.9" in script.fault("run", "a", *settings, "--own", "0.9")
+
+
+def test_what_is_no_teacher_is_one_line(script, tmp_path):
+    assert "is no teacher" in script.fault("teach", str(tmp_path / "nothing"))
 
 
 def test_missing_shards_are_one_line(script, tmp_path):

@@ -57,7 +57,7 @@ class Journal:
         loss_axes = figure.subplots()
         steps = [record for record in records if "contrast" in record]
         loss_axes.plot(*_smoothed(steps, "contrast"), color="tab:blue", label="contrastive loss")
-        loss_axes.plot(*_smoothed(steps, "distillation"), color="tab:green", label="query drift")
+        loss_axes.plot(*_smoothed(steps, "distillation"), color="tab:green", label="drift")
         loss_axes.set_xlabel("step")
         loss_axes.set_ylabel("loss")
         measured = [record for record in records if "mrr" in record]

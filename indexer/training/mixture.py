@@ -7,7 +7,8 @@ is long code. Some batches are of one language or one repository: their negative
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records
 from models.pair_batch import PairBatch
+
+if TYPE_CHECKING:
+    from indexer.training.taught import Taught
 
 KIND_WEIGHTS = {"docstring": 0.28, "documented": 0.1, "written": 0.25, "inside": 0.12}
 KIND_WEIGHTS |= {"name": 0.06, "commit": 0.06, "section": 0.03, "file": 0.1}
@@ -56,7 +60,11 @@ class Batches:
     """The batches of a run, by the number of their step."""
 
     def __init__(
-        self, packed: Packed, mixture: Mixture, negatives: NDArray[np.int64] | None = None
+        self,
+        packed: Packed,
+        mixture: Mixture,
+        negatives: NDArray[np.int64] | None = None,
+        taught: Taught | None = None,
     ) -> None:
         """Weigh the pairs that are trained on.
 
@@ -64,20 +72,24 @@ class Batches:
             packed: The pairs.
             mixture: How they are mixed.
             negatives: (pairs, n), for each pair others that the model mistakes for it; -1: none.
+            taught: Only these pairs, which were chosen by weight already, and their targets.
 
         Raises:
             UsageError: there are fewer pairs than a batch has.
         """
         self._packed, self._mixture, self._negatives = packed, mixture, negatives
+        self._taught = taught
         records = packed.records
-        self._rows: Rows = np.flatnonzero(~records["is_dev"])
+        self._rows: Rows = np.flatnonzero(~records["is_dev"]) if taught is None else taught.rows
         if len(self._rows) < mixture.pairs:
             raise UsageError(
                 f"{len(self._rows)} training pairs are less than a batch of {mixture.pairs}",
                 "mine more repositories, or make batches smaller",
             )
         chosen = records[self._rows]
-        self._weights = weights_of(chosen, packed.about["kinds"])
+        self._weights = np.ones(len(chosen))
+        if taught is None:
+            self._weights = weights_of(chosen, packed.about["kinds"])
         self._is_long = chosen["code_length"] > LONG
         self._languages, self._repos = chosen["language"], chosen["repo"]
 
@@ -85,6 +97,10 @@ class Batches:
         """The batch of a step, counted from 0."""
         rng = np.random.default_rng((self._mixture.seed, step))
         rows = self._draw(rng)
+        if self._taught is not None:
+            variants, targets = self._taught.lesson(rows, rng)
+            batch = self._packed.batch(rows, variants, self._hard(rows, rng))
+            return replace(batch, targets=targets)
         ways = np.array(self._mixture.variant_weights)
         variants = rng.choice(VARIANTS, len(rows), p=ways / ways.sum())
         return self._packed.batch(rows, variants, self._hard(rows, rng))

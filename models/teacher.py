@@ -1,0 +1,167 @@
+"""A larger encoder that a smaller one learns from, and the space in which both speak together.
+
+The teacher reads the student's own tokens: both have the pieces of one vocabulary, so a text is
+tokenized once, identifiers taken apart. What a student is taught are not the teacher's vectors but
+both models' side by side: their principal axes, as many as the student has, turned to lie as near
+to where training starts as they can. Two models that err in different places are better together
+than the better of them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer as Vocabulary
+from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+
+from models.batching import batches
+from models.checkpoint import Checkpoint, CheckpointError
+from models.inputs import EncoderInput
+
+Vectors = NDArray[np.float32]
+_UNUSED = 2  # positions: some families' first token has number 2
+
+
+class Teacher:
+    """A sentence encoder with mean pooling, as its folder holds it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        student: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        max_tokens: int = 256,
+        chunk_tokens: int = 4096,
+    ) -> None:
+        """Load it.
+
+        Args:
+            folder: `config.json`, `model.safetensors` and a tokenizer.
+            student: Whose tokens it is given.
+            device: Where it runs.
+            dtype: What it computes with.
+            max_tokens: What it reads of a text, where it has as many positions.
+            chunk_tokens: Encoded at once.
+
+        Raises:
+            CheckpointError: the folder cannot be read, or lacks pieces that the student reads.
+        """
+        try:
+            model = AutoModel.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CheckpointError(
+                f"{folder} is no teacher: {reason}", "give the folder of a sentence encoder"
+            ) from error
+        self._model = model.to(device).eval()
+        self._device, self._chunk_tokens = device, chunk_tokens
+        places = getattr(model.config, "max_position_embeddings", max_tokens + _UNUSED)
+        self._max_tokens = min(max_tokens, places - _UNUSED)
+        self._ids = _as_the_teacher_counts(tokenizer, student, folder)
+        self._pad, self._last = int(tokenizer.pad_token_id), int(tokenizer.sep_token_id)
+
+    def embed(self, inputs: Sequence[EncoderInput]) -> Vectors:
+        """Unit vectors (n, T)."""
+        rows = [self._translated(item) for item in inputs]
+        lengths = [len(row) for row in rows]
+        found: list[Vectors] = []
+        places: list[int] = []
+        for batch in batches(lengths, self._max_tokens, self._chunk_tokens):
+            found.append(self._embed([rows[i] for i in batch]))
+            places += batch
+        return np.concatenate(found)[np.argsort(places)]
+
+    def _translated(self, item: EncoderInput) -> NDArray[np.int64]:
+        ids = self._ids[item.ids[: self._max_tokens]]
+        ids[-1] = self._last
+        return ids
+
+    @torch.inference_mode()
+    def _embed(self, rows: list[NDArray[np.int64]]) -> Vectors:
+        ids = torch.full((len(rows), max(map(len, rows))), self._pad)
+        mask = torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.from_numpy(row)
+            mask[place, : len(row)] = 1
+        ids, mask = ids.to(self._device), mask.to(self._device)
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        pooled = (hidden * mask[:, :, None]).sum(1)
+        return np.asarray(F.normalize(pooled, dim=-1).cpu().numpy())
+
+
+def _as_the_teacher_counts(
+    teacher: PreTrainedTokenizerBase, student: Checkpoint, folder: Path
+) -> NDArray[np.int64]:
+    """The teacher's id of each of the student's."""
+    theirs = teacher.get_vocab()
+    special = {
+        "[PAD]": teacher.pad_token_id,
+        "[UNK]": teacher.unk_token_id,
+        "[CLS]": teacher.cls_token_id,
+        "[SEP]": teacher.sep_token_id,
+        "[MASK]": teacher.mask_token_id,
+    }
+    ours = Vocabulary.from_file(str(student.folder / "tokenizer.json")).get_vocab()
+    theirs = {piece: number for piece, number in (theirs | special).items() if number is not None}
+    missing = ours.keys() - theirs.keys()
+    if missing:
+        raise CheckpointError(
+            f"{folder} lacks {len(missing):,} of the {len(ours):,} pieces that {student.name} "
+            f"reads, {min(missing)!r} among them",
+            "give a teacher with the same vocabulary",
+        )
+    ids = np.zeros(max(ours.values()) + 1, dtype=np.int64)
+    for piece, number in ours.items():
+        ids[number] = theirs[piece]
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where a student is to put a text, told from its teacher's vector and the start's.
+
+    Attributes:
+        own: How much the start's cosines count; the teacher's count 1.
+        mean: (T + E,), of both side by side, the start's times the root of `own`.
+        axes: (T + E, E), orthonormal columns.
+    """
+
+    own: float
+    mean: Vectors
+    axes: Vectors
+
+    @classmethod
+    def fit(cls, taught: Vectors, start: Vectors, own: float) -> Space:
+        """The principal axes of texts' unit vectors, (n, T) and (n, E), turned to the start's."""
+        both = _beside(taught, start, own)
+        mean = both.mean(axis=0)
+        centred = (both - mean).astype(np.float64)
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        axes = vectors[:, ::-1][:, : start.shape[1]]
+        # The rotation that brings them nearest to the start's (orthogonal Procrustes).
+        left, _, right = np.linalg.svd(_unit(centred @ axes).T @ start)
+        return cls(own, mean, (axes @ left @ right).astype(np.float32))
+
+    def vectors(self, taught: Vectors, start: Vectors) -> Vectors:
+        """Unit vectors (n, E)."""
+        return _unit((_beside(taught, start, self.own) - self.mean) @ self.axes)
+
+
+def _beside(taught: Vectors, start: Vectors, own: float) -> Vectors:
+    return np.hstack([taught, start * np.float32(own**0.5)]).astype(np.float32)
+
+
+def _unit(rows: NDArray[np.floating[Any]]) -> Vectors:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
