@@ -3,8 +3,9 @@
 InfoNCE with in-batch negatives (van den Oord et al. 2018, arXiv 1807.03748). Two additions: pairs
 that may well be right answers are no negatives, and texts are held near where they are to lie:
 queries where the starting model put them, so that its knowledge of prose survives the training on
-code, or queries and codes where a teacher wants them (`models.teacher`), whose scores of all of a
-batch's codes for each query, and the other way round, may be learned as well.
+code, or queries and codes where a teacher wants them (`models.teacher`). Which of many thousands
+of codes it takes for near to a query, and the other way round, may be learned as well: that needs
+their targets alone.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def pair_loss(
     targets: Tensor | None,
     temperature: float,
     weights: Weights,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Loss:
     """The loss of a batch of pairs.
 
@@ -59,9 +61,11 @@ def pair_loss(
         codes: (B + H, E), unit vectors; code `i` answers query `i`, the last H answer none.
         not_negative: (B, B + H), True where a code is not to be pushed away.
         targets: (B, E), where the queries are to lie, or (2 B, E), the queries, then the codes;
-            None: wherever they like.
+            a row of zeros is none. None: all lie wherever they like.
         temperature: divides the cosines.
         weights: of the parts.
+        known: (n, E) queries and (m, E) codes, far more than a batch has, where the targets'
+            scores are learned.
     """
     pairs = len(queries)
     scores = queries @ codes.T / temperature
@@ -69,9 +73,12 @@ def pair_loss(
     drifted = agreement = queries.new_zeros(())
     if targets is not None:
         drifted = drift(torch.cat([queries, codes])[: len(targets)], targets)
-        if len(targets) == 2 * pairs and weights.agreement:
-            wanted = targets[:pairs] @ targets[pairs:].T / temperature
-            agreement = disagreement(scores[:, :pairs], wanted)
+        if known is not None and weights.agreement:
+            sides = zip(
+                (queries, codes[:pairs]), targets.split(pairs), reversed(known), strict=True
+            )
+            parts = [disagreement(*side, temperature) for side in sides]
+            agreement = (parts[0] + parts[1]) / 2
     right = torch.arange(pairs, device=scores.device)
     allowed = scores.detach().masked_fill(_off_diagonal(not_negative), -torch.inf)
     recall = (allowed.argmax(1) == right).float().mean()
@@ -111,19 +118,23 @@ def nearly_same(codes: Tensor, alike: Tensor) -> Tensor:
 
 def drift(vectors: Tensor, targets: Tensor) -> Tensor:
     """How far unit vectors (n, E) lie from their targets: the mean of 1 - cosine."""
-    return 1 - (vectors * targets).sum(1).mean()
+    wanted = targets.any(1)
+    cosines = (vectors * targets).sum(1)[wanted]
+    return 1 - cosines.sum() / max(1, len(cosines))
 
 
-def disagreement(scores: Tensor, wanted: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of what scores (B, B) choose from what the wanted ones do.
+def disagreement(vectors: Tensor, targets: Tensor, known: Tensor, temperature: float) -> Tensor:
+    """How far what unit vectors (n, E) choose among known ones (m, E) is from what targets choose.
 
-    The mean over rows and over columns.
+    The mean Kullback-Leibler divergence over the rows that have a target.
     """
-    parts = [
-        F.kl_div(a.log_softmax(1), b.log_softmax(1), reduction="batchmean", log_target=True)
-        for a, b in ((scores, wanted), (scores.T, wanted.T))
-    ]
-    return (parts[0] + parts[1]) / 2
+    wanted = targets.any(1)
+    if not wanted.any():
+        return vectors.new_zeros(())
+    chosen, right = (
+        (rows[wanted] @ known.T / temperature).log_softmax(1) for rows in (vectors, targets)
+    )
+    return F.kl_div(chosen, right, reduction="batchmean", log_target=True)
 
 
 def _off_diagonal(mask: Tensor) -> Tensor:

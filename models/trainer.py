@@ -16,7 +16,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, CheckpointError
@@ -117,12 +119,18 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.student = Student(checkpoint, device, dtype, chunk_tokens)
+        self._known: tuple[Tensor, Tensor] | None = None
         self._weights = Weights(settings.contrast, settings.distillation, settings.agreement)
         self._start = partial(Student, checkpoint, device, dtype, chunk_tokens)
         self._cache_above = cache_above
         self._parameters = self.student.parameters()
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
         self._optimizer = _optimizer(self._parameters, settings.weight_decay)
+
+    def know(self, queries: NDArray[np.float32], codes: NDArray[np.float32]) -> None:
+        """Let texts learn to choose among these, (n, E) and (m, E), as their targets do."""
+        device = self.student.device
+        self._known = torch.from_numpy(queries).to(device), torch.from_numpy(codes).to(device)
 
     def learn(self, batch: PairBatch) -> Report:
         """Take one step.
@@ -180,8 +188,9 @@ class Trainer:
         excluded = torch.from_numpy(batch.not_negative).to(device)
         excluded = excluded | nearly_same(codes, torch.from_numpy(batch.alike).to(device))
         targets = self._targets(batch)
+        temperature = self.settings.temperature
         return pair_loss(
-            queries, codes, excluded, targets, self.settings.temperature, self._weights
+            queries, codes, excluded, targets, temperature, self._weights, self._known
         )
 
     def _targets(self, batch: PairBatch) -> Tensor | None:

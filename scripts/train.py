@@ -43,6 +43,7 @@ def main() -> None:
         "pack": pack_shards,
         "run": run,
         "export": export_run,
+        "mix": mix,
         "mine-negatives": find_negatives,
         "teach": ask_teacher,
     }
@@ -63,6 +64,10 @@ def read_arguments() -> argparse.Namespace:
     exporting.add_argument("--average", type=float, default=0.5, help="share of the trained model")
     exporting.add_argument("--weights", choices=["average", "last"], default="average")
     exporting.add_argument("--out", type=Path, required=True)
+    mixing = commands.add_parser("mix", help="write what lies between --model and another one")
+    mixing.add_argument("other", help="a checkpoint of the same shape")
+    mixing.add_argument("--average", type=float, default=0.5, help="share of the other one")
+    mixing.add_argument("--out", type=Path, required=True)
     mining = commands.add_parser("mine-negatives", help="look for hard negatives")
     mining.add_argument("--out", type=Path, required=True)
     mining.add_argument("--sample", type=int, default=20_000, help="pairs")
@@ -144,13 +149,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.hard_negatives is not None:
         negatives = load_negatives(arguments.hard_negatives, packed)
         negatives_key = hashlib.blake2b(negatives.tobytes(), digest_size=8).hexdigest()
-    trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
     facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
     facts |= asdict(mixture)
     taught = None
     if arguments.taught is not None:
         taught = Taught.read(arguments.taught, packed, arguments.own)
         facts |= {"taught": taught.key, "own": arguments.own}
+    trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
+    if taught is not None:
+        trainer.know(*taught.known)
     batches = Batches(packed, mixture, negatives, taught)
     folder = arguments.runs / arguments.name
     report = (lambda _: None) if arguments.quiet else tell
@@ -204,11 +211,31 @@ def export_run(arguments: argparse.Namespace) -> dict[str, Any]:
     state = load_state(arguments.runs / arguments.name / STATE)
     if state.facts["start"] != start.fingerprint:
         raise UsageError(f"{arguments.name} did not start from {start.name}", "give its --model")
-    if not 0 <= arguments.average <= 1:
-        raise UsageError(f"--average {arguments.average} is not in 0..1", "0.5 is a good start")
     trained = state.average if arguments.weights == "average" else state.weights
-    fingerprint = export(start, trained, arguments.average, arguments.out)
+    fingerprint = export(start, trained, share_of(arguments), arguments.out)
     return {"model": str(arguments.out), "fingerprint": fingerprint, "step": state.step}
+
+
+def mix(arguments: argparse.Namespace) -> dict[str, Any]:
+    from models.architecture import load_model
+    from models.interpolation import export
+
+    start, other = open_checkpoint(arguments.model), open_checkpoint(arguments.other)
+    weights = dict(load_model(other).named_parameters())
+    mine = dict(load_model(start).named_parameters())
+    shapes = [{name: tuple(w.shape) for name, w in both.items()} for both in (mine, weights)]
+    if shapes[0] != shapes[1]:
+        raise UsageError(f"{other.name} has not the shape of {start.name}", "give its --model")
+    fingerprint = export(start, weights, share_of(arguments), arguments.out)
+    return {"model": str(arguments.out), "fingerprint": fingerprint}
+
+
+def share_of(arguments: argparse.Namespace) -> float:
+    """Of the weights that are mixed in."""
+    share = float(arguments.average)
+    if not 0 <= share <= 1:
+        raise UsageError(f"--average {share} is not in 0..1", "0.5 is a good start")
+    return share
 
 
 def find_negatives(arguments: argparse.Namespace) -> dict[str, Any]:

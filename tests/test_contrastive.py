@@ -91,22 +91,25 @@ def test_hard_negatives_have_no_target():
     assert found.total == pytest.approx(drift(torch.cat([queries, codes[:2]]), both).item())
 
 
-def test_who_scores_as_the_targets_do_agrees_with_them():
-    both = unit(8, 16)
+def test_who_chooses_from_what_is_known_as_the_targets_do_agrees_with_them():
+    both, known = unit(8, 16), (unit(20, 16, seed=4), unit(30, 16, seed=5))
     queries, codes = both[:4], both[4:]
-    same = pair_loss(queries, codes, none(4), both, 0.05, Weights(0, 0, 2))
+    weights = Weights(0, 0, 2)
+    same = pair_loss(queries, codes, none(4), both, 0.05, weights, known)
     assert same.total.item() == pytest.approx(0)
-    other = pair_loss(queries, unit(4, 16, seed=1), none(4), both, 0.05, Weights(0, 0, 2))
+    other = pair_loss(queries, unit(4, 16, seed=1), none(4), both, 0.05, weights, known)
     assert other.total == 2 * other.agreement > 0
+    assert pair_loss(queries, codes, none(4), both[:4], 0.05, Weights(), known).agreement == 0
 
 
-def test_disagreement_is_the_mean_divergence_of_rows_and_columns():
-    scores, wanted = unit(3, 3) * 2, unit(3, 3, seed=1) * 2
-    p, q = wanted.softmax(1), scores.softmax(1)
-    rows = (p * (p / q).log()).sum(1).mean()
-    p, q = wanted.softmax(0), scores.softmax(0)
-    columns = (p * (p / q).log()).sum(0).mean()
-    assert disagreement(scores, wanted).item() == pytest.approx(((rows + columns) / 2).item())
+def test_disagreement_is_the_mean_divergence_where_there_are_targets():
+    vectors, targets, known = unit(3, 8), unit(3, 8, seed=1), unit(9, 8, seed=2)
+    targets[1] = 0
+    q, p = ((rows @ known.T / 0.1).softmax(1) for rows in (vectors, targets))
+    expected = (p * (p / q).log()).sum(1)[[0, 2]].mean()
+    assert disagreement(vectors, targets, known, 0.1).item() == pytest.approx(expected.item())
+    assert drift(vectors, targets) == pytest.approx(drift(vectors[[0, 2]], targets[[0, 2]]).item())
+    assert disagreement(vectors, targets * 0, known, 0.1) == 0
 
 
 def test_recall_is_the_share_of_queries_whose_own_code_is_first():

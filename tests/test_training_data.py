@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from indexer.errors import UsageError
 from indexer.heading import headed
@@ -34,6 +35,7 @@ from indexer.training.phrasing import imperative, phrase
 from indexer.training.records import RECORD, alike, not_negatives
 from indexer.training.run import STATE
 from indexer.training.taught import PART, WAYS, Lesson, Plan, Taught, teach
+from models.architecture import load_model
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import encoder_input
 from models.tokenizer import Tokenizer
@@ -313,7 +315,9 @@ def lengths_as_vectors(dimension: int):
 
 
 LESSON = Lesson(pairs=30, most_tokens=40, long_share=0.2)
-PLAN = Plan(LESSON, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one"})
+PLAN = Plan(
+    LESSON, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one", "teacher_tokens": 60}
+)
 
 
 def test_a_lesson_has_no_held_out_pair_none_twice_and_its_share_of_long_code(packed):
@@ -336,10 +340,13 @@ def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, 
     found = Taught.read(tmp_path, packed, own=0.5)
     assert found.rows.tolist() == sorted(LESSON.rows(packed).tolist())
     assert found.variants.shape == (30, WAYS)
+    is_whole = packed.records["code_length"][found.rows] <= 60
+    assert [len(side) for side in found.known] == [30, is_whole.sum()]
+    assert found.codes.any(axis=1).tolist() == is_whole.tolist()
     for place, row in enumerate(found.rows.tolist()):
         code = [packed.code(row)]
         expected = found.space.vectors(PLAN.teacher(code), PLAN.start(code))[0]
-        assert found.codes[place] @ expected > 0.99
+        assert found.codes[place] @ expected > 0.99 or not is_whole[place]
         for way, variant in enumerate(found.variants[place].tolist()):
             query = [packed.query(row, variant)]
             expected = found.space.vectors(PLAN.teacher(query), PLAN.start(query))[0]
@@ -370,7 +377,7 @@ def test_a_lesson_belongs_to_its_pairs_and_its_plan(packed, model, tmp_path):
     with pytest.raises(UsageError, match="holds no lesson"):
         Taught.read(tmp_path / "nothing", packed, own=0.5)
     teach(packed, PLAN, tmp_path / "taught", None, lambda _: None)
-    other = replace(PLAN, facts={"teacher": "two"})
+    other = replace(PLAN, facts={"teacher": "two", "teacher_tokens": 60})
     with pytest.raises(UsageError, match="was made otherwise"):
         teach(packed, other, tmp_path / "taught", None, lambda _: None)
     write_pairs(tmp_path / "own+app.jsonl.zst", [pair(n, "own/app") for n in range(8)])
@@ -481,6 +488,22 @@ def test_the_script_trains_in_slices_and_exports(script, tmp_path):
     out, _ = script.run("export", "a", "--out", "model")
     assert open_checkpoint(tmp_path / "model").fingerprint == out["fingerprint"]
     assert "--average 2.0" in script.fault("export", "a", "--out", "model", "--average", "2")
+
+
+def test_two_checkpoints_are_mixed_weight_by_weight(script, model, tmp_path):
+    settings = ["--steps", "2", "--pairs-per-step", "6", "--dev-pairs", "0", "--lr", "1e-2"]
+    script.run("run", "a", *settings)
+    script.run("export", "a", "--average", "1", "--out", "whole")
+    script.run("mix", "whole", "--average", "0.25", "--out", "quarter")
+    start, whole, quarter = (
+        dict(load_model(open_checkpoint(tmp_path / folder)).named_parameters())
+        for folder in (model.folder, "whole", "quarter")
+    )
+    for name, weight in quarter.items():
+        expected = 0.75 * start[name] + 0.25 * whole[name]
+        torch.testing.assert_close(weight, expected, atol=2e-3, rtol=2e-3)
+    save_model("bert", tmp_path / "longer", sasa={"max_tokens": 4096})
+    assert "has not the shape" in script.fault("mix", str(tmp_path / "longer"), "--out", "no")
 
 
 def test_slices_end_where_one_long_run_ends(script, tmp_path):

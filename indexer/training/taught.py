@@ -76,7 +76,7 @@ class Taught:
         rows: (n,), packed pairs, each once, in rising order.
         variants: (n, WAYS), how each is asked for.
         queries: (n, WAYS, E), unit vectors.
-        codes: (n, E), unit vectors.
+        codes: (n, E), unit vectors; zeros where the teacher read only the beginning.
         space: What they were told from.
     """
 
@@ -91,6 +91,11 @@ class Taught:
         """Names the pairs and their targets."""
         digest = hashlib.blake2b(self.rows.tobytes() + self.codes.tobytes(), digest_size=8)
         return digest.hexdigest()
+
+    @property
+    def known(self) -> tuple[Vectors, Vectors]:
+        """All targets: of a question for each pair, (n, E), and of codes, (m, E)."""
+        return np.ascontiguousarray(self.queries[:, 0]), self.codes[self.codes.any(axis=1)]
 
     def lesson(
         self, rows: Rows, rng: np.random.Generator
@@ -121,10 +126,11 @@ class Taught:
         column = {name: np.concatenate([part[name] for part in read])[order] for name in read[0]}
         taught_queries, queries = _flat(column["taught_queries"]), _flat(column["queries"])
         taught_codes, codes = _flat(column["taught_codes"]), _flat(column["codes"])
+        read_whole = packed.records["code_length"][column["rows"]] <= about["teacher_tokens"]
         both = np.concatenate([taught_queries, taught_codes]), np.concatenate([queries, codes])
         space = Space.fit(*both, own=own)
         asked = space.vectors(taught_queries, queries).reshape(column["queries"].shape)
-        found = space.vectors(taught_codes, codes)
+        found = space.vectors(taught_codes, codes) * read_whole[:, None].astype(np.float32)
         return cls(column["rows"], column["variants"], asked, found, space)
 
 
@@ -141,7 +147,7 @@ class Plan:
         lesson: The pairs.
         teacher: Encodes as the larger model.
         start: Encodes as the model that training starts from.
-        facts: Names both models, as JSON.
+        facts: Names both models, as JSON, and what the first reads of a text: `teacher_tokens`.
     """
 
     lesson: Lesson
