@@ -29,7 +29,7 @@ from indexer.training.negatives import load_negatives, mine_negatives, save_nega
 from indexer.training.pack import pack
 from indexer.training.packed import Packed
 from indexer.training.run import STATE, Run, Slice
-from indexer.training.taught import Lesson, Plan, Taught, teach
+from indexer.training.taught import Plan, Syllabus, Taught, teach
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
 from models.threads import share_cores
 
@@ -266,10 +266,12 @@ def ask_teacher(arguments: argparse.Namespace) -> dict[str, Any]:
     reads = arguments.teacher_tokens
     teacher = Teacher(arguments.teacher, checkpoint, device, dtype, reads, size)
     start = Student(checkpoint, device, dtype, size)
-    lesson = Lesson(arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed)
+    syllabus = Syllabus(
+        arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed
+    )
     facts = {"teacher": arguments.teacher.name, "teacher_tokens": reads}
     facts["start"] = checkpoint.fingerprint
-    plan = Plan(lesson, teacher.embed, start.embed, facts)
+    plan = Plan(syllabus, teacher.embed, start.embed, facts)
     parts = teach(packed, plan, arguments.out, arguments.minutes, tell)
     return {"taught": str(arguments.out), "parts": parts}
 

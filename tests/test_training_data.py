@@ -34,7 +34,7 @@ from indexer.training.packed import Packed
 from indexer.training.phrasing import imperative, phrase
 from indexer.training.records import RECORD, alike, not_negatives
 from indexer.training.run import STATE
-from indexer.training.taught import PART, WAYS, Lesson, Plan, Taught, teach
+from indexer.training.taught import PART, WAYS, Plan, Syllabus, Taught, teach
 from models.architecture import load_model
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import encoder_input
@@ -314,18 +314,21 @@ def lengths_as_vectors(dimension: int):
     return embed
 
 
-LESSON = Lesson(pairs=30, most_tokens=40, long_share=0.2)
+SYLLABUS = Syllabus(pairs=30, most_tokens=40, long_share=0.2)
 PLAN = Plan(
-    LESSON, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one", "teacher_tokens": 60}
+    SYLLABUS,
+    lengths_as_vectors(12),
+    lengths_as_vectors(8),
+    {"teacher": "one", "teacher_tokens": 60},
 )
 
 
 def test_a_lesson_has_no_held_out_pair_none_twice_and_its_share_of_long_code(packed):
-    rows = LESSON.rows(packed)
+    rows = SYLLABUS.rows(packed)
     assert len(set(rows.tolist())) == len(rows) == 30
     assert not packed.records["is_dev"][rows].any()
     assert (packed.records["code_length"][rows] > 40).sum() == 6
-    assert LESSON.rows(packed).tolist() == rows.tolist()
+    assert SYLLABUS.rows(packed).tolist() == rows.tolist()
 
 
 def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, monkeypatch):
@@ -338,7 +341,7 @@ def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, 
     assert teach(packed, PLAN, tmp_path, None, told.append) == 4
     assert len(told) == 5
     found = Taught.read(tmp_path, packed, own=0.5)
-    assert found.rows.tolist() == sorted(LESSON.rows(packed).tolist())
+    assert found.rows.tolist() == sorted(SYLLABUS.rows(packed).tolist())
     assert found.variants.shape == (30, WAYS)
     is_whole = packed.records["code_length"][found.rows] <= 60
     assert [len(side) for side in found.known] == [30, is_whole.sum()]
@@ -384,6 +387,10 @@ def test_a_lesson_belongs_to_its_pairs_and_its_plan(packed, model, tmp_path):
     pack(tmp_path, tmp_path / "packed", model)
     with pytest.raises(UsageError, match="other pairs"):
         Taught.read(tmp_path / "taught", Packed(tmp_path / "packed", model), own=0.5)
+    part = tmp_path / "taught/part-00000.npz"
+    part.write_bytes(part.read_bytes()[:-100])
+    with pytest.raises(UsageError, match="is damaged"):
+        Taught.read(tmp_path / "taught", packed, own=0.5)
 
 
 @pytest.mark.parametrize("name", ["codes.bin", "queries.bin", "records.npy", "pack.json"])

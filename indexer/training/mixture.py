@@ -98,7 +98,7 @@ class Batches:
         rng = np.random.default_rng((self._mixture.seed, step))
         rows = self._draw(rng)
         if self._taught is not None:
-            variants, targets = self._taught.lesson(rows, rng)
+            variants, targets = self._taught.draw(rows, rng)
             batch = self._packed.batch(rows, variants, self._hard(rows, rng))
             return replace(batch, targets=targets)
         ways = np.array(self._mixture.variant_weights)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ Embed = Callable[[Sequence[EncoderInput]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Syllabus:
     """Which pairs are taught.
 
     Attributes:
@@ -97,7 +98,7 @@ class Taught:
         """All targets: of a question for each pair, (n, E), and of codes, (m, E)."""
         return np.ascontiguousarray(self.queries[:, 0]), self.codes[self.codes.any(axis=1)]
 
-    def lesson(
+    def draw(
         self, rows: Rows, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """One of the ways to ask for each of some rows, (B,), and the targets, (2 B, E)."""
@@ -111,17 +112,22 @@ class Taught:
         """Put together what the parts of a folder hold.
 
         Raises:
-            UsageError: there are none, or they are of other pairs.
+            UsageError: there are none, one is damaged, or they are of other pairs.
         """
         parts = sorted(folder.glob("part-*.npz"))
         if not parts:
             raise UsageError(f"{folder} holds no lesson", "make it with scripts/train.py teach")
-        about = json.loads((folder / ABOUT).read_text("utf-8"))
-        if about["pack"] != packed.key:
+        try:
+            about = dict(json.loads((folder / ABOUT).read_text("utf-8")))
+            read = [_read(part) for part in parts]
+        except (OSError, ValueError, TypeError, BadZipFile) as error:
+            raise UsageError(
+                f"{folder} is damaged: {error}", "teach into another folder"
+            ) from error
+        if about.get("pack") != packed.key:
             raise UsageError(
                 f"{folder} is about other pairs than those packed", "teach into another folder"
             )
-        read = [dict(np.load(part, allow_pickle=False)) for part in parts]
         order = np.argsort(np.concatenate([part["rows"] for part in read]))
         column = {name: np.concatenate([part[name] for part in read])[order] for name in read[0]}
         taught_queries, queries = _flat(column["taught_queries"]), _flat(column["queries"])
@@ -134,6 +140,11 @@ class Taught:
         return cls(column["rows"], column["variants"], asked, found, space)
 
 
+def _read(part: Path) -> dict[str, NDArray[Any]]:
+    with open(part, "rb") as file:
+        return dict(np.load(file, allow_pickle=False))
+
+
 def _flat(vectors: NDArray[np.float16]) -> Vectors:
     """One row for each text."""
     return vectors.reshape(-1, vectors.shape[-1]).astype(np.float32)
@@ -144,20 +155,20 @@ class Plan:
     """Who says what of which pairs.
 
     Attributes:
-        lesson: The pairs.
+        syllabus: The pairs.
         teacher: Encodes as the larger model.
         start: Encodes as the model that training starts from.
         facts: Names both models, as JSON, and what the first reads of a text: `teacher_tokens`.
     """
 
-    lesson: Lesson
+    syllabus: Syllabus
     teacher: Embed
     start: Embed
     facts: dict[str, Any]
 
     def part(self, packed: Packed, rows: Rows, number: int) -> dict[str, NDArray[Any]]:
         """What is stored of some pairs."""
-        rng = np.random.default_rng((self.lesson.seed, number))
+        rng = np.random.default_rng((self.syllabus.seed, number))
         variants = np.argsort(rng.random((len(rows), VARIANTS)), axis=1)[:, :WAYS]
         queries = [
             packed.query(row, variant)
@@ -192,12 +203,12 @@ def teach(
         UsageError: the folder was made with another plan.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    about = json.loads(json.dumps(plan.facts | asdict(plan.lesson) | {"pack": packed.key}))
+    about = json.loads(json.dumps(plan.facts | asdict(plan.syllabus) | {"pack": packed.key}))
     stored = folder / ABOUT
     if stored.exists() and json.loads(stored.read_text("utf-8")) != about:
         raise UsageError(f"{folder} was made otherwise", "teach into another folder")
     stored.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    rows = plan.lesson.rows(packed)
+    rows = plan.syllabus.rows(packed)
     until = monotonic() + 60 * (float("inf") if minutes is None else minutes)
     starts = range(0, len(rows), PART)
     for number, first in enumerate(starts):
