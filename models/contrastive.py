@@ -31,7 +31,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class LossWeights:
     """What a loss is the sum of.
 
     Attributes:
@@ -51,7 +51,7 @@ def pair_loss(
     not_negative: Tensor,
     targets: Tensor | None,
     temperature: float,
-    weights: Weights,
+    weights: LossWeights,
     known: tuple[Tensor, Tensor] | None = None,
 ) -> Loss:
     """The loss of a batch of pairs.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.checkpoint import Checkpoint, CheckpointError
-from models.contrastive import Loss, Weights, nearly_same, pair_loss
+from models.contrastive import Loss, LossWeights, nearly_same, pair_loss
 from models.pair_batch import PairBatch
 from models.student import Student
 from models.training_state import State, load_state, moments, restore, save_state
@@ -102,7 +102,7 @@ class Report:
 
 
 class Trainer:
-    """Weights, optimizer and running average, and the step that moves them.
+    """LossWeights, optimizer and running average, and the step that moves them.
 
     `cache_above` is the number of tokens in a batch beyond which gradients are cached.
     """
@@ -120,7 +120,7 @@ class Trainer:
         self.step = 0
         self.student = Student(checkpoint, device, dtype, chunk_tokens)
         self._known: tuple[Tensor, Tensor] | None = None
-        self._weights = Weights(settings.contrast, settings.distillation, settings.agreement)
+        self._weights = LossWeights(settings.contrast, settings.distillation, settings.agreement)
         self._start = partial(Student, checkpoint, device, dtype, chunk_tokens)
         self._cache_above = cache_above
         self._parameters = self.student.parameters()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models.blocks import select_blocks
 from models.config import SasaConfig
-from models.contrastive import Weights, disagreement, drift, info_nce, nearly_same, pair_loss
+from models.contrastive import LossWeights, disagreement, drift, info_nce, nearly_same, pair_loss
 from models.inputs import EncoderInput
 from models.pair_batch import PairBatch
 
@@ -77,29 +77,29 @@ def test_distillation_pulls_texts_back_to_their_targets():
     assert drift(targets, targets).item() == pytest.approx(0)
     assert drift(-targets, targets).item() == pytest.approx(2)
     queries, codes = unit(4, 8, seed=1), unit(4, 8, seed=2)
-    free = pair_loss(queries, codes, none(4), targets, 0.05, Weights())
-    held = pair_loss(queries, codes, none(4), targets, 0.05, Weights(distillation=3))
+    free = pair_loss(queries, codes, none(4), targets, 0.05, LossWeights())
+    held = pair_loss(queries, codes, none(4), targets, 0.05, LossWeights(distillation=3))
     assert held.total - free.total == pytest.approx(3 * drift(queries, targets).item())
     both = torch.cat([targets, unit(4, 8, seed=3)])
-    taught = pair_loss(queries, codes, none(4), both, 0.05, Weights(0, 1))
+    taught = pair_loss(queries, codes, none(4), both, 0.05, LossWeights(0, 1))
     assert taught.total == pytest.approx(drift(torch.cat([queries, codes]), both).item())
 
 
 def test_hard_negatives_have_no_target():
     queries, codes, both = unit(2, 8), unit(3, 8, seed=1), unit(4, 8, seed=2)
-    found = pair_loss(queries, codes, none(2, 1), both, 0.05, Weights(0, 1))
+    found = pair_loss(queries, codes, none(2, 1), both, 0.05, LossWeights(0, 1))
     assert found.total == pytest.approx(drift(torch.cat([queries, codes[:2]]), both).item())
 
 
 def test_who_chooses_from_what_is_known_as_the_targets_do_agrees_with_them():
     both, known = unit(8, 16), (unit(20, 16, seed=4), unit(30, 16, seed=5))
     queries, codes = both[:4], both[4:]
-    weights = Weights(0, 0, 2)
+    weights = LossWeights(0, 0, 2)
     same = pair_loss(queries, codes, none(4), both, 0.05, weights, known)
     assert same.total.item() == pytest.approx(0)
     other = pair_loss(queries, unit(4, 16, seed=1), none(4), both, 0.05, weights, known)
     assert other.total == 2 * other.agreement > 0
-    assert pair_loss(queries, codes, none(4), both[:4], 0.05, Weights(), known).agreement == 0
+    assert pair_loss(queries, codes, none(4), both[:4], 0.05, LossWeights(), known).agreement == 0
 
 
 def test_disagreement_is_the_mean_divergence_where_there_are_targets():
@@ -115,7 +115,7 @@ def test_disagreement_is_the_mean_divergence_where_there_are_targets():
 def test_recall_is_the_share_of_queries_whose_own_code_is_first():
     queries = torch.eye(4)
     codes = torch.eye(4)[[0, 1, 3, 2]]
-    assert pair_loss(queries, codes, none(4), None, 0.05, Weights()).recall == 0.5
+    assert pair_loss(queries, codes, none(4), None, 0.05, LossWeights()).recall == 0.5
 
 
 def test_a_batch_needs_a_code_for_each_query_and_masks_of_its_shape():
