@@ -19,10 +19,12 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as Vocabulary
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 
 from models.batching import batches
 from models.checkpoint import Checkpoint, CheckpointError
+from models.encoder import pool
 from models.inputs import EncoderInput
 
 Vectors = NDArray[np.float32]
@@ -30,7 +32,10 @@ _UNUSED = 2  # positions: some families' first token has number 2
 
 
 class Teacher:
-    """A sentence encoder with mean pooling, as its folder holds it."""
+    """A sentence encoder with mean pooling, as its folder holds it.
+
+    `max_tokens` is what it reads of a text.
+    """
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class Teacher:
         self._model = model.to(device).eval()
         self._device, self._chunk_tokens = device, chunk_tokens
         places = getattr(model.config, "max_position_embeddings", max_tokens + _UNUSED)
-        self._max_tokens = min(max_tokens, places - _UNUSED)
+        self.max_tokens = min(max_tokens, places - _UNUSED)
         self._ids = _as_the_teacher_counts(tokenizer, student, folder)
         self._pad, self._last = int(tokenizer.pad_token_id), int(tokenizer.sep_token_id)
 
@@ -77,26 +82,25 @@ class Teacher:
         lengths = [len(row) for row in rows]
         found: list[Vectors] = []
         places: list[int] = []
-        for batch in batches(lengths, self._max_tokens, self._chunk_tokens):
+        for batch in batches(lengths, self.max_tokens, self._chunk_tokens):
             found.append(self._embed([rows[i] for i in batch]))
             places += batch
         return np.concatenate(found)[np.argsort(places)]
 
     def _translated(self, item: EncoderInput) -> NDArray[np.int64]:
-        ids = self._ids[item.ids[: self._max_tokens]]
+        ids = self._ids[item.ids[: self.max_tokens]]
         ids[-1] = self._last
         return ids
 
     @torch.inference_mode()
     def _embed(self, rows: list[NDArray[np.int64]]) -> Vectors:
-        ids = torch.full((len(rows), max(map(len, rows))), self._pad)
-        mask = torch.zeros_like(ids)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.from_numpy(row)
-            mask[place, : len(row)] = 1
-        ids, mask = ids.to(self._device), mask.to(self._device)
-        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        pooled = (hidden * mask[:, :, None]).sum(1)
+        ids = pad_sequence([torch.from_numpy(row) for row in rows], True, self._pad)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).to(self._device)
+        hidden = self._model(
+            input_ids=ids.to(self._device), attention_mask=mask.long()
+        ).last_hidden_state
+        pooled = pool(hidden.float(), mask, "mean", head_tokens=0)
         return np.asarray(F.normalize(pooled, dim=-1).cpu().numpy())
 
 
@@ -163,5 +167,4 @@ def _beside(taught: Vectors, start: Vectors, own: float) -> Vectors:
 
 
 def _unit(rows: NDArray[np.floating[Any]]) -> Vectors:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)
+    return np.asarray(F.normalize(torch.from_numpy(rows), dim=-1).float().numpy())

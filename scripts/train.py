@@ -263,13 +263,12 @@ def ask_teacher(arguments: argparse.Namespace) -> dict[str, Any]:
     packed = packed_pairs(arguments, checkpoint)
     device, dtype = device_and_type(arguments)
     size = sizes_of(device.type)["chunk_tokens"]
-    reads = arguments.teacher_tokens
-    teacher = Teacher(arguments.teacher, checkpoint, device, dtype, reads, size)
+    teacher = Teacher(arguments.teacher, checkpoint, device, dtype, arguments.teacher_tokens, size)
     start = Student(checkpoint, device, dtype, size)
     syllabus = Syllabus(
         arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed
     )
-    facts = {"teacher": arguments.teacher.name, "teacher_tokens": reads}
+    facts = {"teacher": arguments.teacher.name, "teacher_tokens": teacher.max_tokens}
     facts["start"] = checkpoint.fingerprint
     plan = Plan(syllabus, teacher.embed, start.embed, facts)
     parts = teach(packed, plan, arguments.out, arguments.minutes, tell)

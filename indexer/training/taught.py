@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import UsageError
+from indexer.training.development import Embed
 from indexer.training.mixture import weights_of
 from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
-from models.inputs import EncoderInput
 from models.replacing import replacing
 from models.teacher import Space
 
@@ -33,7 +33,6 @@ ABOUT = "about.json"
 PART = 1000  # pairs
 WAYS = 2  # of asking for each code
 Vectors = NDArray[np.float32]
-Embed = Callable[[Sequence[EncoderInput]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from transformers import BertConfig, BertLMHeadModel, DynamicCache, EncoderDecoderCache
 
 from models.checkpoint import Checkpoint
@@ -133,10 +134,7 @@ class Summarizer(nn.Module):
         return [i for i in ids if i not in (first, last, self.config.pad_token_id)]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        longest = max(map(len, rows))
-        ids = torch.full((len(rows), longest), self.config.pad_token_id)
-        shown = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(list(row))
-            shown[place, : len(row)] = True
+        ids = pad_sequence([torch.tensor(row) for row in rows], True, self.config.pad_token_id)
+        lengths = torch.tensor([len(row) for row in rows])
+        shown = torch.arange(ids.shape[1]) < lengths[:, None]
         return ids.to(self.student.device), shown.to(self.student.device)
