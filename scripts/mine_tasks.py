@@ -9,8 +9,10 @@ Repositories are split between train, valid and test by a hash of their names.
     clone      a function before and after a commit, or two of one name in two places (1); a
                function and the most similar one of another name (0); names are hidden
     defect     a function before (1) and after (0) a commit whose subject says that it fixes a bug
-    search     documentation -> function without it
-    summarize  the same, the first sentence
+    search     documentation -> function without it; in valid and test the names of the function,
+               of its parameters and variables are hidden, as in AdvTest
+    summarize  function without its documentation -> its first sentence; train has shorter
+               functions too, for a decoder to begin with
 
 `origins.jsonl` of each task says where each function is from. These are our data, not the paper's.
 The last line printed is JSON: how many examples of each task and split.
@@ -33,6 +35,7 @@ from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair, read_pairs
 from indexer.training.records import key
 from indexer.words import parts
+from longtasks.hidden_names import without_names
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
 
@@ -40,6 +43,7 @@ LONG = 512
 LANGUAGES = ("c", "cpp", "java", "python", "go", "csharp")
 VALID, TEST = 0.1, 0.3  # shares of the repositories, by hash: below the first, below the second
 MOST_OF_ONE = 150  # examples of one repository and task
+MOST_SHORT_OF_ONE = 1000
 MOST_OF_NAME = 3  # functions of one name
 ALIKE = (0.3, 0.85)  # share of words that two functions of one name have in common
 COMPARED = 200  # functions among which the most similar one is looked for
@@ -99,10 +103,12 @@ def main() -> None:
         pairs = [
             pair
             for pair in read_pairs(shard)
-            if pair.language in arguments.languages and pair.tokens > LONG and pair.path
+            if pair.language in arguments.languages and pair.path
         ]
-        if pairs and git_dir.is_dir():
-            mine(pairs, git_folder(git_dir), tokenizer, tasks)
+        long = [pair for pair in pairs if pair.tokens > LONG]
+        if long and git_dir.is_dir():
+            mine(long, git_folder(git_dir), tokenizer, tasks)
+            add_short([pair for pair in pairs if pair.tokens <= LONG], tasks)
             print(f"{shard.name}: {dict(tasks.counts)}", file=sys.stderr)
     tasks.write()
     print(json.dumps({f"{task} {split}": n for (task, split), n in sorted(tasks.counts.items())}))
@@ -155,12 +161,20 @@ class Tasks:
         """One example of search, and one of summarize."""
         split = split_of(function.repo)
         number = self._next("search", function)
-        record = {"idx": number, "url": f"{function.repo}/{function.path}#{number}"}
-        record |= {"code": function.code, "language": function.language}
-        self._add("search", split, json.dumps(record | {"docstring_tokens": tokens(question)}))
-        first = tokens(_SENTENCE.split(question)[0])
-        self._next("summarize", function)
-        self._add("summarize", split, json.dumps(record | {"docstring_tokens": first}))
+        code = function.code
+        if split != "train":
+            code = without_names(code, function.language, function.name)
+        record = {"idx": number, "url": f"{function.repo}/{function.path}#{number}", "code": code}
+        record |= {"language": function.language, "docstring_tokens": tokens(question)}
+        self._add("search", split, json.dumps(record))
+        self.summarized(function, question)
+
+    def summarized(self, function: Function, question: str, counted: str = "") -> None:
+        """One example of summarize; it counts as one of its split, or of `counted`."""
+        number = self._next("summarize", function)
+        record = {"idx": number, "code": function.code, "language": function.language}
+        record["docstring_tokens"] = tokens(_SENTENCE.split(question)[0])
+        self._add("summarize", split_of(function.repo), json.dumps(record), counted)
 
     def _clone_id(self, function: Function) -> int:
         if function.code not in self._functions:
@@ -178,9 +192,9 @@ class Tasks:
         self._lines[task, "origins"].append(json.dumps({"idx": number, **function.origin()}))
         return number
 
-    def _add(self, task: str, split: str, line: str) -> None:
+    def _add(self, task: str, split: str, line: str, counted: str = "") -> None:
         self._lines[task, split].append(line)
-        self.counts[task, split] += 1
+        self.counts[task, counted or split] += 1
 
     def write(self) -> None:
         """Write all files."""
@@ -215,6 +229,18 @@ def mine(pairs: list[Pair], git_dir: Path, tokenizer: Tokenizer, tasks: Tasks) -
     for one, other in islice(reimplemented(functions), MOST_OF_ONE):
         if tasks.is_new("clone", one):
             add_clones(one, other, functions, tasks)
+
+
+def add_short(pairs: list[Pair], tasks: Tasks) -> None:
+    """The documented functions of a training repository that are not long."""
+    functions = ((as_function(pair), pair.query) for pair in pairs if pair.kind == "docstring")
+    new = (
+        (function, question)
+        for function, question in functions
+        if split_of(function.repo) == "train" and tasks.is_new("search", function)
+    )
+    for function, question in islice(new, MOST_SHORT_OF_ONE):
+        tasks.summarized(function, question, "short")
 
 
 def add_clones(one: Function, other: Function, functions: list[Function], tasks: Tasks) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.checkpoint import CheckpointError, open_checkpoint
+from models.student import Student
 from tests.small_models import save_model
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from longtasks import heads, runs, scores
 from longtasks.formats import TaskDataError, read_examples, write_clones, write_searches
-from longtasks.inputs import Reader, long_ones, settings_of
+from longtasks.inputs import Reader, long_ones, settings_of, short_ones
 from longtasks.runs import Plan, run
 
 
@@ -150,6 +152,7 @@ def test_only_long_examples_take_part(model):
     some = long_ones([short, *many], reader, 3)
     assert len(some) == 3
     assert some == [one for one in many if one in some] == long_ones([short, *many], reader, 3)
+    assert short_ones([short, *many], reader, 3) == [short]
 
 
 def test_documentation_is_no_part_of_the_code_that_it_describes(model):
@@ -171,6 +174,56 @@ def test_a_task_is_trained_and_scored(data, model, tmp_path, monkeypatch, task, 
     assert all(0 <= score <= 100 for score in result["scores"].values())
     again = run(plan, model, data / task, tmp_path / "out", "cpu")
     assert again == result
+
+
+def test_a_decoder_learns_from_short_functions_once_and_all_runs_begin_with_it(
+    data, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(heads, "MOST_WORDS", 6)
+    plan = Plan("summarize", epochs=1, batch=2, max_tokens=320, decoder_examples=3)
+    folder = data / "summarize"
+    with pytest.raises(TaskDataError, match="no example of 'train' is short"):
+        run(plan, model, folder, tmp_path / "out/first", "cpu")
+    brief = {"docstring_tokens": ["Add", "two", "."], "code": "def add(a, b):\n    return a + b\n"}
+    write_lines(folder / "train.jsonl", [brief] * 5)
+    begun = []
+    start_with = runs.TaskRun.start_with
+
+    def remembered(self, path):
+        fresh = {name: weight.clone() for name, weight in self.heads.items()}
+        start_with(self, path)
+        changed = [name for name, weight in self.heads.items() if not fresh[name].equal(weight)]
+        begun.append(
+            (
+                path.stat().st_mtime_ns,
+                len(changed),
+                self.heads["decoder.cls.predictions.bias"].clone(),
+            )
+        )
+
+    monkeypatch.setattr(runs.TaskRun, "start_with", remembered)
+    for seed in (0, 1):
+        result = run(replace(plan, seed=seed), model, folder, tmp_path / f"out/{seed}", "cpu")
+        assert result["examples"] == {"train": 4, "test": 4}
+        assert result["decoder_examples"] == 3
+    one, other = begun
+    assert one[:2] == other[:2]
+    assert one[1] > 10
+    assert one[2].equal(other[2])
+    more = replace(plan, decoder_examples=4)
+    with pytest.raises(CheckpointError, match="another start"):
+        run(more, model, folder, tmp_path / "out/2", "cpu")
+
+
+def test_summaries_written_together_are_those_written_alone(model, monkeypatch):
+    monkeypatch.setattr(heads, "MOST_WORDS", 6)
+    reader = Reader(model)
+    torch.manual_seed(0)
+    student = Student(model, torch.device("cpu"))
+    summarizer = heads.Summarizer(student, model)
+    codes = [reader.code(f"def f{i}():\n    return {'1 + ' * i} 1\n", "python") for i in range(5)]
+    alone = [summarizer.write([code], 1, 2)[0] for code in codes]
+    assert summarizer.write(codes, 1, 2) == alone
 
 
 def test_an_interrupted_run_ends_where_a_whole_one_ends(data, model, tmp_path, monkeypatch):

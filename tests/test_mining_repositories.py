@@ -333,11 +333,14 @@ def test_a_subject_loses_its_prefix_and_its_numbers(subject, words):
     assert subject_words(subject) == words
 
 
-def test_long_functions_become_tasks_in_the_official_formats(tmp_path):
+@pytest.mark.parametrize(("name", "split"), [("me+thing", "train"), ("me+other", "valid")])
+def test_long_functions_become_tasks_in_the_official_formats(tmp_path, name, split):
     first = long_function("walk", 60)
     second = long_function("balance", 60).replace("combine(value", "spread(weight")
     second = second.replace("    value", "    weight")
-    folder = make_repository(tmp_path / "me+thing", {"LICENSE": MIT, "src/a.py": first + second})
+    short = 'def add(one, other):\n    """Add one number to another one."""\n'
+    second += short + "    total = one + other\n    log(total)\n    return total\n"
+    folder = make_repository(tmp_path / name, {"LICENSE": MIT, "src/a.py": first + second})
     changed = first.replace("value_7 = combine(value_6, 49)", "value_7 = combine(value_6, 50)")
     write(folder, {"src/a.py": changed + second})
     commit_all(folder, "Fix the wrong seventh value of a walk")
@@ -347,8 +350,8 @@ def test_long_functions_become_tasks_in_the_official_formats(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout.splitlines()[-1])
-    assert sorted(counts.values()) == [2, 2, 2, 2]
-    split = next(iter(counts)).split()[1]
+    tasks = {f"{task} {split}": 2 for task in ("clone", "defect", "search", "summarize")}
+    assert counts == tasks | ({"summarize short": 1} if split == "train" else {})
 
     def lines(task: str, name: str) -> list[dict]:
         text = (tmp_path / "tasks" / task / name).read_text()
@@ -364,3 +367,5 @@ def test_long_functions_become_tasks_in_the_official_formats(tmp_path):
     assert [origin.get("version") for origin in origins] == ["before", "after", None]
     found = {" ".join(record["docstring_tokens"]) for record in lines("search", f"{split}.jsonl")}
     assert found == {f"Combine all the values of {name} ." for name in ("walk", "balance")}
+    codes = [record["code"].partition("(")[0] for record in lines("search", f"{split}.jsonl")]
+    assert codes == (["def walk", "def balance"] if split == "train" else ["def Func"] * 2)

@@ -58,6 +58,7 @@ def test_every_cell_comes_up_once_a_seed_after_the_other(tmp_path):
     arguments = argparse.Namespace(
         seeds=[3, 4], only=["clone", "search"], systems=["sasa", "bigbird"], out=tmp_path,
         epochs=1, batch=2, learning_rate=1e-5, head_rate=20.0, max_tokens=320, full_up_to=0,
+        decoder_examples=3,
     )  # fmt: skip
     grid = list(paper.plans(arguments))
     assert [plan.seed for plan in grid] == [3] * 4 + [4] * 4

@@ -115,23 +115,29 @@ class Summarizer(nn.Module):
         return total / max(1, count)
 
     @torch.no_grad()
-    def write(self, code: EncoderInput, first: int, last: int) -> list[int]:
-        """The token ids of a summary by beam search, special ones left out."""
-        hidden, mask = self.student.hidden_chunk([code], self.student.weights())
-        start = torch.tensor([[first]], device=self.student.device)
-        ids = self.decoder.generate(
-            start,
-            attention_mask=torch.ones_like(start),
-            num_beams=BEAMS,
-            max_new_tokens=MOST_WORDS,
-            eos_token_id=last,
-            pad_token_id=self.config.pad_token_id,
-            do_sample=False,
-            cache=EncoderDecoderCache(DynamicCache(), DynamicCache()),
-            encoder_hidden_states=hidden.float(),
-            encoder_attention_mask=mask.long(),
-        )[0].tolist()
-        return [i for i in ids if i not in (first, last, self.config.pad_token_id)]
+    def write(self, codes: Sequence[EncoderInput], first: int, last: int) -> list[list[int]]:
+        """The token ids of each summary by beam search, special ones left out."""
+        special = {first, last, self.config.pad_token_id}
+        written: dict[int, list[int]] = {}
+        weights = self.student.weights()
+        for chunk in self.student.chunks(codes):
+            hidden, mask = self.student.hidden_chunk([codes[i] for i in chunk], weights)
+            start = torch.full((len(chunk), 1), first, device=self.student.device)
+            rows = self.decoder.generate(
+                start,
+                attention_mask=torch.ones_like(start),
+                num_beams=BEAMS,
+                max_new_tokens=MOST_WORDS,
+                eos_token_id=last,
+                pad_token_id=self.config.pad_token_id,
+                do_sample=False,
+                cache=EncoderDecoderCache(DynamicCache(), DynamicCache()),
+                encoder_hidden_states=hidden.float(),
+                encoder_attention_mask=mask.long(),
+            ).tolist()
+            for place, row in zip(chunk, rows, strict=True):
+                written[place] = [token for token in row if token not in special]
+        return [written[place] for place in range(len(codes))]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids = pad_sequence([torch.tensor(row) for row in rows], True, self.config.pad_token_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +83,21 @@ def long_ones(
     Of more than `limit` such ones as many are chosen at random, the same at each call; only those
     are read that are needed for it.
     """
+    return _chosen(examples, reader, limit, lambda longest: longest > LONG)
+
+
+def short_ones(examples: Sequence[Example], reader: Reader, limit: int) -> list[Example]:
+    """Examples with no such function, chosen likewise."""
+    return _chosen(examples, reader, limit, lambda longest: longest <= LONG)
+
+
+def _chosen(
+    examples: Sequence[Example],
+    reader: Reader,
+    limit: int | None,
+    is_wanted: Callable[[int], bool],
+) -> list[Example]:
+    """At most `limit` examples whose longest function has a wanted number of tokens."""
     order = np.random.default_rng(0).permutation(len(examples)).tolist()
     chosen: list[int] = []
     for start in range(0, len(order), _READ_AT_ONCE):
@@ -90,7 +105,7 @@ def long_ones(
         lengths = iter(reader.lengths(code for place in some for code in examples[place].codes))
         for place in some:
             longest = max([next(lengths) for _ in examples[place].codes])
-            if longest > LONG:
+            if is_wanted(longest):
                 chosen.append(place)
         if limit is not None and len(chosen) >= limit:
             break

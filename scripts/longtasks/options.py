@@ -21,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", "--lr", type=float, default=5e-5)
     parser.add_argument("--head-rate", type=float, default=20.0, help="of the learning rate")
+    parser.add_argument(
+        "--decoder-examples",
+        type=int,
+        default=0,
+        help="short functions that a summarizer's decoder learns from first, once for all runs",
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
 
 
@@ -36,6 +42,7 @@ def plan_of(arguments: argparse.Namespace, task: str, system: str, seed: int) ->
         arguments.head_rate,
         max_tokens=arguments.max_tokens,
         full_up_to=arguments.full_up_to,
+        decoder_examples=arguments.decoder_examples if task == "summarize" else 0,
     )
 
 

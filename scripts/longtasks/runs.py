@@ -12,21 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from longtasks import formats, scores
 from longtasks.formats import ANSWERS, Example
 from longtasks.heads import Classifier, Matcher, Summarizer
-from longtasks.inputs import Reader, long_ones, settings_of
+from longtasks.inputs import TRUNCATED, Reader, long_ones, settings_of, short_ones
 from models.checkpoint import Checkpoint, CheckpointError
 from models.encoder import choose_device, fast_dtype
 from models.metrics import mrr
+from models.replacing import replacing
 from models.student import Student
 from models.tokenizer import Tokenizer
 from models.trainer import Settings, sizes_of
 from models.training_state import State, load_state, moments, restore, save_state
 
-STATE, RESULT = "state.safetensors", "result.json"
+STATE, RESULT, DECODER = "state.safetensors", "result.json", "decoder.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Plan:
         warmup: The share of the steps over which it rises.
         max_tokens: What is read of a function.
         full_up_to: Longer ones are read sparsely; None: as the checkpoint has it.
+        decoder_examples: Functions of at most 512 tokens, which all systems read alike, that a
+            summarizer's decoder learns from first, the encoder as it is; once for all systems and
+            seeds.
     """
 
     task: str
@@ -56,6 +61,7 @@ class Plan:
     warmup: float = 0.1
     max_tokens: int = 4096
     full_up_to: int | None = None
+    decoder_examples: int = 0
 
 
 class TaskRun:
@@ -68,6 +74,7 @@ class TaskRun:
         folder: Path,
         device: str,
         tell: Callable[[str], None],
+        is_encoder_fixed: bool = False,
     ) -> None:
         """Make the model, or go on with that of the folder.
 
@@ -86,16 +93,23 @@ class TaskRun:
         self.step = 0
         self._facts = asdict(plan) | {"model": checkpoint.fingerprint}
         # The encoder is not a part of a module: its weights are named by the student.
-        heads = dict(self.model.named_parameters())
-        self._parameters: dict[str, nn.Parameter] = student.parameters() | heads
+        encoder = {} if is_encoder_fixed else student.parameters()
+        student.model.requires_grad_(not is_encoder_fixed)
+        self.heads = dict(self.model.named_parameters())
+        self._parameters: dict[str, nn.Parameter] = encoder | self.heads
         groups = [
-            {"params": list(student.parameters().values()), "times": 1.0},
-            {"params": list(heads.values()), "times": plan.head_rate},
+            {"params": list(encoder.values()), "times": 1.0},
+            {"params": list(self.heads.values()), "times": plan.head_rate},
         ]
         self._optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
         self._state = folder / STATE
         if self._state.exists():
             self._resume()
+
+    def start_with(self, path: Path) -> None:
+        """Take over what is put on the encoder from a file of its weights."""
+        for name, weight in load_file(path).items():
+            self.heads[name].detach().copy_(weight)
 
     def train(self, examples: Sequence[Example], save_every: int = 50) -> None:
         """Take the steps that are left."""
@@ -166,9 +180,8 @@ class TaskRun:
     def _summarize(self, examples: Sequence[Example]) -> dict[str, float]:
         tokenizer = Tokenizer(self._checkpoint)
         first, last = tokenizer.tokenize([""])[0].ids.tolist()
-        written = [
-            tokenizer.text(self.model.write(item, first, last)) for item in self._inputs(examples)
-        ]
+        found = self.model.write(self._inputs(examples), first, last)
+        written = [tokenizer.text(tokens) for tokens in found]
         expected = [example.text for example in examples]
         formats.write_summaries(self.folder / "test.output", examples, written)
         formats.write_summaries(self.folder / "test.gold", examples, expected)
@@ -236,11 +249,19 @@ def run(
     done = finished(plan, checkpoint, out, limits)
     if done is not None:
         return done
-    going = TaskRun(plan, checkpoint, out, device, lambda line: print(line, file=sys.stderr))
+    every = {
+        split: formats.read_examples(plan.task, data, split, language)
+        for split in ("train", "test")
+    }
+    decoder = None
+    if plan.task == "summarize" and plan.decoder_examples:
+        decoder = learned_decoder(plan, checkpoint, every["train"], out.parent, device)
+    going = TaskRun(plan, checkpoint, out, device, _tell)
+    if decoder is not None and not going.step:
+        going.start_with(decoder)
     found = {}
-    for split in ("train", "test"):
-        every = formats.read_examples(plan.task, data, split, language)
-        found[split] = long_ones(every, going.reader, (limits or {}).get(split))
+    for split, examples in every.items():
+        found[split] = long_ones(examples, going.reader, (limits or {}).get(split))
         if not found[split]:
             raise formats.TaskDataError(f"{data}: no example of {split!r} is long")
     going.train(found["train"])
@@ -250,6 +271,39 @@ def run(
     }
     (out / RESULT).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return result
+
+
+def learned_decoder(
+    plan: Plan, checkpoint: Checkpoint, examples: Sequence[Example], folder: Path, device: str
+) -> Path:
+    """The decoder that has learned from short functions, in `folder`; made where it is not there.
+
+    Raises:
+        TaskDataError: no example is short.
+        CheckpointError: `folder` has another one.
+    """
+    settled = Plan("summarize", TRUNCATED, epochs=1, batch=32, learning_rate=plan.learning_rate)
+    first = replace(settled, head_rate=plan.head_rate, decoder_examples=plan.decoder_examples)
+    inside = folder / "decoder"
+    path, about = inside / DECODER, inside / RESULT
+    facts = _about(first, checkpoint, None)
+    if not path.exists():
+        going = TaskRun(first, checkpoint, inside, device, _tell, is_encoder_fixed=True)
+        chosen = short_ones(examples, going.reader, plan.decoder_examples)
+        if not chosen:
+            raise formats.TaskDataError("no example of 'train' is short: use no decoder examples")
+        going.train(chosen)
+        about.write_text(json.dumps(facts | {"examples": len(chosen)}, indent=1) + "\n", "utf-8")
+        with replacing(path) as beside:
+            save_file({name: p.detach().cpu() for name, p in going.heads.items()}, beside)
+        (inside / STATE).unlink()
+    if not facts.items() <= json.loads(about.read_text("utf-8")).items():
+        raise CheckpointError(f"{path} is of another start", "choose another --out")
+    return path
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def finished(
