@@ -9,8 +9,8 @@ Repositories are split between train, valid and test by a hash of their names.
     clone      a function before and after a commit, or two of one name in two places (1); a
                function and the most similar one of another name (0); names are hidden
     defect     a function before (1) and after (0) a commit whose subject says that it fixes a bug
-    search     documentation -> function without it; in valid and test the names of the function,
-               of its parameters and variables are hidden, as in AdvTest
+    search     documentation -> function without it, the names of the function, of its parameters
+               and variables hidden, as in AdvTest's tests
     summarize  function without its documentation -> its first sentence; train has shorter
                functions too, for a decoder to begin with
 
@@ -161,9 +161,7 @@ class Tasks:
         """One example of search, and one of summarize."""
         split = split_of(function.repo)
         number = self._next("search", function)
-        code = function.code
-        if split != "train":
-            code = without_names(code, function.language, function.name)
+        code = without_names(function.code, function.language, function.name)
         record = {"idx": number, "url": f"{function.repo}/{function.path}#{number}", "code": code}
         record |= {"language": function.language, "docstring_tokens": tokens(question)}
         self._add("search", split, json.dumps(record))

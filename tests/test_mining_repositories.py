@@ -368,4 +368,4 @@ def test_long_functions_become_tasks_in_the_official_formats(tmp_path, name, spl
     found = {" ".join(record["docstring_tokens"]) for record in lines("search", f"{split}.jsonl")}
     assert found == {f"Combine all the values of {name} ." for name in ("walk", "balance")}
     codes = [record["code"].partition("(")[0] for record in lines("search", f"{split}.jsonl")]
-    assert codes == (["def walk", "def balance"] if split == "train" else ["def Func"] * 2)
+    assert codes == ["def Func"] * 2
