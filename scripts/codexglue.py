@@ -17,7 +17,7 @@ from pathlib import Path
 from longtasks.formats import LANGUAGES
 from longtasks.inputs import SYSTEMS
 from longtasks.options import add_options, plan_of, told
-from longtasks.runs import run
+from longtasks.runs import folder_name, run
 from longtasks.tables import summary
 from models.checkpoint import open_checkpoint
 
@@ -30,7 +30,7 @@ def main() -> None:
         checkpoint = open_checkpoint(arguments.model)
         for system, seed in product(arguments.pattern, arguments.seeds):
             plan = plan_of(arguments, arguments.task, system, seed)
-            out = arguments.out / f"{arguments.task}-{system}-{seed}"
+            out = arguments.out / folder_name(arguments.task, system, seed)
             where = (arguments.data, out, arguments.device, arguments.language)
             result = run(plan, checkpoint, *where, limits)
             results.setdefault(system, []).append(result["scores"])

@@ -19,9 +19,11 @@ from tests.small_models import save_model
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from longtasks import heads, runs, scores
+from longtasks.differences import Outcomes, difference, leads, outcomes
 from longtasks.formats import TaskDataError, read_examples, write_clones, write_searches
 from longtasks.inputs import Reader, long_ones, settings_of, short_ones
 from longtasks.runs import Plan, run
+from longtasks.tables import MAIN
 
 
 def body(number: int) -> str:
@@ -174,6 +176,10 @@ def test_a_task_is_trained_and_scored(data, model, tmp_path, monkeypatch, task, 
     assert all(0 <= score <= 100 for score in result["scores"].values())
     again = run(plan, model, data / task, tmp_path / "out", "cpu")
     assert again == result
+    found = outcomes(task, tmp_path / "out", read_examples(task, data / task, "test"))
+    assert found.scores(np.ones((1, 4)))[0] == pytest.approx(
+        result["scores"][MAIN[task]], abs=1e-4
+    )
 
 
 def test_a_decoder_learns_from_short_functions_once_and_all_runs_begin_with_it(
@@ -224,6 +230,42 @@ def test_summaries_written_together_are_those_written_alone(model, monkeypatch):
     codes = [reader.code(f"def f{i}():\n    return {'1 + ' * i} 1\n", "python") for i in range(5)]
     alone = [summarizer.write([code], 1, 2)[0] for code in codes]
     assert summarizer.write(codes, 1, 2) == alone
+
+
+def test_a_lead_is_the_difference_of_means_and_as_sure_as_the_examples_make_it():
+    def gains(*values: float) -> Outcomes:
+        return Outcomes(np.array(values), np.ones(len(values)))
+
+    low, estimate, high = difference([gains(1, 1, 1, 0)], [gains(0, 0, 0, 1)])
+    assert estimate == 0.5
+    assert -1 < low < 0 < estimate < high <= 1
+    always = difference([gains(0.5, 1.0), gains(0.7, 1.2)], [gains(0.4, 0.9)])
+    assert always == pytest.approx((0.2, 0.2, 0.2))
+    # F1 of 2 right of 3 said and 2 there is 2 * 2 / 5; of nothing said 0
+    some = Outcomes(2 * np.array([1.0, 1, 0]), np.array([2.0, 2, 1]))
+    none = Outcomes(np.zeros(3), np.array([1.0, 1, 0]))
+    assert difference([some], [none])[1] == pytest.approx(0.8)
+
+
+def test_leads_compare_the_seeds_that_both_systems_have(tmp_path):
+    examples = [{"idx": i, "func": body(i), "target": i % 2} for i in range(4)]
+    (tmp_path / "data/defect").mkdir(parents=True)
+    write_lines(tmp_path / "data/defect/test.jsonl", examples)
+    ended = []
+    for system, seed, labels in (
+        ("sasa", 0, (0, 1, 0, 1)),  # all right
+        ("sasa", 1, (1, 0, 1, 0)),  # all wrong
+        ("bigbird", 0, (0, 1, 1, 0)),  # half
+        ("window", 2, (0, 0, 0, 0)),
+    ):
+        folder = tmp_path / runs.folder_name("defect", system, seed)
+        folder.mkdir()
+        lines = (f"{i}\t{label}\n" for i, label in enumerate(labels))
+        (folder / "predictions.txt").write_text("".join(lines))
+        ended.append({"task": "defect", "system": system, "seed": seed})
+    found = leads(ended, tmp_path / "data", tmp_path, "sasa")
+    assert list(found["defect"]) == ["bigbird"]
+    assert found["defect"]["bigbird"][1] == 0.5
 
 
 def test_an_interrupted_run_ends_where_a_whole_one_ends(data, model, tmp_path, monkeypatch):

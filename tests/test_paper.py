@@ -42,6 +42,16 @@ def test_scores_are_means_with_their_spread_and_the_best_is_bold():
     ]
 
 
+def test_a_lead_is_shown_with_its_interval():
+    ahead = {"clone": {"bigbird": [-0.01, 0.0042, 0.02]}, "summarize": {"sasa-no-ast": [0, 1, 2]}}
+    assert tables.leads(ahead).splitlines() == [
+        "| SASA | clone, F1 | summarize, BLEU-4 |",
+        "|---|---|---|",
+        "| over bigbird | +0.004 (-0.010 to +0.020) |  |",
+        "| over sasa-no-ast |  | +1.00 (+0.00 to +2.00) |",
+    ]
+
+
 def test_the_page_says_what_was_trained_on():
     assert tables.examples(RUNS).splitlines()[2] == "| clone | 40 | 20 | 2 | 8 |"
 

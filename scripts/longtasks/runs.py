@@ -273,6 +273,11 @@ def run(
     return result
 
 
+def folder_name(task: str, system: str, seed: int) -> str:
+    """The name of a run's folder among those of other runs."""
+    return f"{task}-{system}-{seed}"
+
+
 def learned_decoder(
     plan: Plan, checkpoint: Checkpoint, examples: Sequence[Example], folder: Path, device: str
 ) -> Path:

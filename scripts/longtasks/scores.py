@@ -34,16 +34,17 @@ def accuracy(labels: Sequence[int], predicted: Sequence[int]) -> float:
 
 
 def smoothed_bleu(predicted: Sequence[str], expected: Sequence[str]) -> float:
-    """The mean sentence BLEU-4 in percent, smoothed as by Lin & Och (COLING 2004).
-
-    Both texts are lower-cased and stripped, their marks set apart, then tokenized as mteval does.
-    """
-    pairs = zip(map(_tokens, predicted), map(_tokens, expected), strict=True)
-    scores = [_sentence_bleu(found, right) for found, right in pairs]
+    """The mean of `sentence_bleu` in percent."""
+    scores = [sentence_bleu(*pair) for pair in zip(predicted, expected, strict=True)]
     return 100 * sum(scores) / len(scores)
 
 
-def _sentence_bleu(found: list[str], right: list[str]) -> float:
+def sentence_bleu(predicted: str, expected: str) -> float:
+    """BLEU-4 of one text, smoothed as by Lin & Och (COLING 2004).
+
+    Both texts are lower-cased and stripped, their marks set apart, then tokenized as mteval does.
+    """
+    found, right = _tokens(predicted), _tokens(expected)
     total = 0.0
     for size in range(1, ORDER + 1):
         have, want = _ngrams(found, size), _ngrams(right, size)

@@ -59,6 +59,18 @@ def scores(runs: Sequence[Mapping[str, Any]], systems: Sequence[str]) -> str:
     return table(["system", *(HEADINGS[task] for task in tasks)], rows)
 
 
+def leads(ahead: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """A row for each rival, a column for each task: low, estimate and high of a difference."""
+    systems = [
+        name for name in (*RIVALS, *ABLATION) if any(name in some for some in ahead.values())
+    ]
+    rows = [
+        [f"over {system}", *(_lead(task, ahead[task].get(system)) for task in ahead)]
+        for system in dict.fromkeys(systems)
+    ]
+    return table(["SASA", *(HEADINGS[task] for task in ahead)], rows)
+
+
 def examples(runs: Sequence[Mapping[str, Any]]) -> str:
     """How many examples each task was trained and tested on, and how."""
     rows = []
@@ -104,6 +116,14 @@ def _cell(cells: Mapping[tuple[str, str], Mapping[str, float]], system: str, tas
     shown = f"{own['mean']:.{digits}f}"
     shown = f"**{shown}**" if own["mean"] == best else shown
     return f"{shown} ± {own['spread']:.{digits}f}" if own["seeds"] > 1 else shown
+
+
+def _lead(task: str, lead: Sequence[float] | None) -> str:
+    if lead is None:
+        return ""
+    digits = 2 if task == "summarize" else 3
+    low, estimate, high = (f"{value:+.{digits}f}" for value in lead)
+    return f"{estimate} ({low} to {high})"
 
 
 def _peak(found: Mapping[str, int | None], size: int) -> str:
