@@ -18,7 +18,7 @@ from torch import nn
 from longtasks import formats, scores
 from longtasks.formats import ANSWERS, Example
 from longtasks.heads import Classifier, Matcher, Summarizer
-from longtasks.inputs import TRUNCATED, Reader, long_ones, settings_of, short_ones
+from longtasks.inputs import LONG, TRUNCATED, Reader, long_ones, settings_of, short_ones
 from models.checkpoint import Checkpoint, CheckpointError
 from models.encoder import choose_device, fast_dtype
 from models.metrics import mrr
@@ -29,6 +29,7 @@ from models.trainer import Settings, sizes_of
 from models.training_state import State, load_state, moments, restore, save_state
 
 STATE, RESULT, DECODER = "state.safetensors", "result.json", "decoder.safetensors"
+DECODER_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +288,8 @@ def learned_decoder(
         TaskDataError: no example is short.
         CheckpointError: `folder` has another one.
     """
-    settled = Plan("summarize", TRUNCATED, epochs=1, batch=32, learning_rate=plan.learning_rate)
-    first = replace(settled, head_rate=plan.head_rate, decoder_examples=plan.decoder_examples)
+    alike = {"system": TRUNCATED, "seed": 0, "max_tokens": LONG, "full_up_to": None}
+    first = replace(plan, epochs=1, batch=DECODER_BATCH, **alike)
     inside = folder / "decoder"
     path, about = inside / DECODER, inside / RESULT
     facts = _about(first, checkpoint, None)
