@@ -234,7 +234,9 @@ def test_summaries_written_together_are_those_written_alone(model, monkeypatch):
 
 def test_a_lead_is_the_difference_of_means_and_as_sure_as_the_examples_make_it():
     def gains(*values: float) -> Outcomes:
-        return Outcomes(np.array(values), np.ones(len(values)))
+        return Outcomes(
+            [(str(i),) for i in range(len(values))], np.array(values), np.ones(len(values))
+        )
 
     low, estimate, high = difference([gains(1, 1, 1, 0)], [gains(0, 0, 0, 1)])
     assert estimate == 0.5
@@ -242,9 +244,11 @@ def test_a_lead_is_the_difference_of_means_and_as_sure_as_the_examples_make_it()
     always = difference([gains(0.5, 1.0), gains(0.7, 1.2)], [gains(0.4, 0.9)])
     assert always == pytest.approx((0.2, 0.2, 0.2))
     # F1 of 2 right of 3 said and 2 there is 2 * 2 / 5; of nothing said 0
-    some = Outcomes(2 * np.array([1.0, 1, 0]), np.array([2.0, 2, 1]))
-    none = Outcomes(np.zeros(3), np.array([1.0, 1, 0]))
+    keys = [("1", "2"), ("1", "3"), ("2", "3")]
+    some = Outcomes(keys, 2 * np.array([1.0, 1, 0]), np.array([2.0, 2, 1]))
+    none = Outcomes(keys, np.zeros(3), np.array([1.0, 1, 0]))
     assert difference([some], [none])[1] == pytest.approx(0.8)
+    assert difference([some.of(keys[1:])], [none.of(keys[1:])])[1] == pytest.approx(2 / 3)
 
 
 def test_leads_compare_the_seeds_that_both_systems_have(tmp_path):
@@ -266,6 +270,9 @@ def test_leads_compare_the_seeds_that_both_systems_have(tmp_path):
     found = leads(ended, tmp_path / "data", tmp_path, "sasa")
     assert list(found["defect"]) == ["bigbird"]
     assert found["defect"]["bigbird"][1] == 0.5
+    last = leads(ended, tmp_path / "data", tmp_path, "sasa", lambda example: example.key == ("3",))
+    assert last["defect"]["bigbird"] == [1.0, 1.0, 1.0]
+    assert leads(ended, tmp_path / "data", tmp_path, "sasa", lambda _: False) == {}
 
 
 def test_an_interrupted_run_ends_where_a_whole_one_ends(data, model, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ seeds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,15 @@ ROUNDS = 2000
 class Outcomes:
     """What a run got for each example, (n,): a score is the sum of gains by that of weights."""
 
+    keys: Sequence[tuple[str, ...]]
     gains: NDArray[np.float64]
     weights: NDArray[np.float64]
+
+    def of(self, keys: Container[tuple[str, ...]]) -> Outcomes:
+        """Those of some examples."""
+        kept = np.array([key in keys for key in self.keys], dtype=bool)
+        some = [key for key in self.keys if key in keys]
+        return Outcomes(some, self.gains[kept], self.weights[kept])
 
     def scores(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores (r,) of samples (r, n) that say how often they hold each example."""
@@ -37,7 +44,11 @@ class Outcomes:
 
 
 def leads(
-    runs: Sequence[Mapping[str, Any]], tasks: Path, folder: Path, ours: str
+    runs: Sequence[Mapping[str, Any]],
+    tasks: Path,
+    folder: Path,
+    ours: str,
+    is_asked: Callable[[Example], bool] = lambda _: True,
 ) -> dict[str, dict[str, list[float]]]:
     """`difference` of one system to each other one on each task, with the seeds that both have.
 
@@ -46,20 +57,23 @@ def leads(
         tasks: Where the tasks' data are.
         folder: Where the runs' folders are.
         ours: The system that is compared with all others.
+        is_asked: Which of the test examples count.
     """
     judged: dict[str, dict[str, dict[int, Outcomes]]] = {}
-    examples: dict[str, list[Example]] = {}
-    for run in runs:
-        task, system, seed = run["task"], run["system"], run["seed"]
-        if task not in examples:
-            examples[task] = read_examples(task, tasks / task, "test")
-        found = outcomes(task, folder / folder_name(task, system, seed), examples[task])
-        judged.setdefault(task, {}).setdefault(system, {})[seed] = found
+    for task in dict.fromkeys(run["task"] for run in runs):
+        examples = read_examples(task, tasks / task, "test")
+        asked = {example.key for example in examples if is_asked(example)}
+        for run in runs:
+            if run["task"] == task:
+                place = folder / folder_name(task, run["system"], run["seed"])
+                found = outcomes(task, place, examples).of(asked)
+                judged.setdefault(task, {}).setdefault(run["system"], {})[run["seed"]] = found
     ahead: dict[str, dict[str, list[float]]] = {}
     for task, systems in judged.items():
         own = systems.pop(ours, {})
         for system, other in systems.items():
-            if seeds := sorted(own.keys() & other.keys()):
+            seeds = sorted(own.keys() & other.keys())
+            if seeds and len(own[seeds[0]].keys):
                 lead = difference([own[seed] for seed in seeds], [other[seed] for seed in seeds])
                 ahead.setdefault(task, {})[system] = [round(value, 4) for value in lead]
     return ahead
@@ -99,36 +113,43 @@ def _clones(folder: Path, examples: Sequence[Example]) -> Outcomes:
     rows = [line.split("\t") for line in _lines(folder / "predictions.txt")]
     right = np.array([labels[first, second] for first, second, _ in rows], dtype=np.float64)
     said = np.array([int(label) for _, _, label in rows], dtype=np.float64)
-    return Outcomes(2 * right * said, right + said)
+    keys = [(first, second) for first, second, _ in rows]
+    return Outcomes(keys, 2 * right * said, right + said)
 
 
 def _defects(folder: Path, examples: Sequence[Example]) -> Outcomes:
     labels = {example.key: example.label for example in examples}
     rows = [line.split("\t") for line in _lines(folder / "predictions.txt")]
-    return _evenly([float(labels[(key,)] == int(label)) for key, label in rows])
+    gains = [float(labels[(key,)] == int(label)) for key, label in rows]
+    return _evenly([(key,) for key, _ in rows], gains)
 
 
 def _searches(folder: Path, examples: Sequence[Example]) -> Outcomes:
     ids = {example.key[0]: example.key[1] for example in examples}
-    gains = []
+    keys, gains = [], []
     for line in _lines(folder / "predictions.jsonl"):
         found = json.loads(line)
         answers = [str(answer) for answer in found["answers"][:ANSWERS]]
         wanted = ids[found["url"]]
         gains.append(1 / (answers.index(wanted) + 1) if wanted in answers else 0.0)
-    return _evenly(gains)
+        keys.append((found["url"], wanted))
+    return _evenly(keys, gains)
 
 
 def _summaries(folder: Path, examples: Sequence[Example]) -> Outcomes:
     written, expected = (
-        [line.partition("\t")[2] for line in _lines(folder / name)]
+        [line.split("\t", 1) for line in _lines(folder / name)]
         for name in ("test.output", "test.gold")
     )
-    return _evenly([100 * sentence_bleu(*pair) for pair in zip(written, expected, strict=True)])
+    gains = [
+        100 * sentence_bleu(own, right)
+        for (_, own), (_, right) in zip(written, expected, strict=True)
+    ]
+    return _evenly([(key,) for key, _ in expected], gains)
 
 
-def _evenly(gains: Sequence[float]) -> Outcomes:
-    return Outcomes(np.array(gains, dtype=np.float64), np.ones(len(gains)))
+def _evenly(keys: Sequence[tuple[str, ...]], gains: Sequence[float]) -> Outcomes:
+    return Outcomes(keys, np.array(gains, dtype=np.float64), np.ones(len(gains)))
 
 
 def _lines(path: Path) -> list[str]:
