@@ -35,7 +35,7 @@ from indexer.mining.pairs import MASK
 from indexer.mining.shards import Pair, read_pairs
 from indexer.training.records import key
 from indexer.words import parts
-from longtasks.hidden_names import without_names
+from longtasks.hidden_names import with_name, without_names
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
 
@@ -178,8 +178,7 @@ class Tasks:
         if function.code not in self._functions:
             number = self._next("clone", function)
             self._functions[function.code] = number
-            pattern = rf"(?<!\w){re.escape(function.name)}(?!\w)"
-            code = re.sub(pattern, MASK, function.code) if function.name else function.code
+            code = with_name(function.code, function.name, MASK)
             record = {"idx": str(number), "func": code, "language": function.language}
             self._lines["clone", "data"].append(json.dumps(record))
         return self._functions[function.code]

@@ -90,17 +90,17 @@ def without_names(code: str, language: str, name: str) -> str:
         name: The function's own, "" where it has none.
     """
     tree = parse(code, language)
-    hidden = {name: FUNCTION} if name else {}
-    if tree is None or language not in _BINDERS:
-        return _replaced(code, [(0, len(code))], hidden)
-    bound, opaque = _visit(tree, _BINDERS[language])
-    variables = [word for word in bound if word not in _KEPT and word != name]
-    shown = _replaced(
-        code,
-        _gaps(opaque, len(code)),
-        hidden | {word: f"arg_{place}" for place, word in enumerate(variables)},
-    )
-    return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", FUNCTION, shown) if name else shown
+    if tree is not None and language in _BINDERS:
+        bound, opaque = _visit(tree, _BINDERS[language])
+        variables = [word for word in bound if word not in _KEPT and word != name]
+        hidden = {word: f"arg_{place}" for place, word in enumerate(variables)}
+        code = _replaced(code, _gaps(opaque, len(code)), hidden)
+    return with_name(code, name, FUNCTION)
+
+
+def with_name(code: str, name: str, other: str) -> str:
+    """The code of a function with another name for its own, wherever that stands as a word."""
+    return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", other, code) if name else code
 
 
 def _visit(tree: SyntaxTree, binders: dict[str, str]) -> tuple[list[str], list[tuple[int, int]]]:
