@@ -57,28 +57,29 @@ def pair_loss(
     """The loss of a batch of pairs.
 
     Args:
-        queries: (B, E), unit vectors.
+        queries: (B + G, E), unit vectors; the last G ask for none of the codes.
         codes: (B + H, E), unit vectors; code `i` answers query `i`, the last H answer none.
         not_negative: (B, B + H), True where a code is not to be pushed away.
-        targets: (B, E), where the queries are to lie, or (2 B, E), the queries, then the codes;
-            a row of zeros is none. None: all lie wherever they like.
+        targets: (B + G, E), where the queries are to lie, or (B + G + B + H, E), the queries,
+            then the codes; a row of zeros is none. None: all lie wherever they like.
         temperature: divides the cosines.
         weights: of the parts.
         known: (n, E) queries and (m, E) codes, far more than a batch has, where the targets'
             scores are learned.
     """
-    pairs = len(queries)
-    scores = queries @ codes.T / temperature
+    pairs = len(not_negative)
+    scores = queries[:pairs] @ codes.T / temperature
     contrast = info_nce(scores, not_negative)
     drifted = agreement = queries.new_zeros(())
     if targets is not None:
-        drifted = drift(torch.cat([queries, codes])[: len(targets)], targets)
+        sides = [(queries, targets[: len(queries)])]
+        if len(targets) > len(queries):
+            sides.append((codes, targets[len(queries) :]))
+        drifted = torch.stack([drift(*side) for side in sides]).mean()
         if known is not None and weights.agreement:
-            sides = zip(
-                (queries, codes[:pairs]), targets.split(pairs), reversed(known), strict=True
-            )
-            parts = [disagreement(*side, temperature) for side in sides]
-            agreement = (parts[0] + parts[1]) / 2
+            both = zip(sides, reversed(known), strict=False)
+            parts = [disagreement(*side, others, temperature) for side, others in both]
+            agreement = torch.stack(parts).mean()
     right = torch.arange(pairs, device=scores.device)
     allowed = scores.detach().masked_fill(_off_diagonal(not_negative), -torch.inf)
     recall = (allowed.argmax(1) == right).float().mean()

@@ -2,12 +2,14 @@
 
     python scripts/mine_pairs.py REPO… --never-train LIST --exclude PATH…
     python scripts/mine_pairs.py REPO… --held-out
+    python scripts/mine_pairs.py REPO… --chunks --never-train LIST --exclude PATH…
 
 REPO is the folder of a repository (bare ones too), `owner/name=FOLDER`, or a folder named
 `owner+name`. Pairs go to `data/mined`, one shard per repository; a repository that was mined at
 its commit with the same settings is skipped. With `--held-out` every function goes to
-`data/longcode/pool.jsonl.zst`, with a question where it is documented. `--exclude` takes shards,
-JSON of functions, and folders of checkouts; no function in them is mined, nor one like it.
+`data/longcode/pool.jsonl.zst`, with a question where it is documented. With `--chunks` a sample of
+what an index holds goes to `data/chunks`, without questions. `--exclude` takes shards, JSON of
+functions, and folders of checkouts; no function in them is mined, nor one like it.
 `--report` writes the table of what was mined into a document. The last line printed is JSON.
 """
 
@@ -33,6 +35,12 @@ from models.replacing import replacing
 from models.tokenizer import Tokenizer
 from provenance import write_below
 
+# Where what is mined goes, and how much of a repository.
+DEFAULTS = {
+    "pairs": (Path("data/mined"), 8000),
+    "functions": (Path("data/longcode"), 0),
+    "chunks": (Path("data/chunks"), 250),
+}
 TABLE_MARK = "<!-- written by scripts/mine_pairs.py --report -->"
 
 
@@ -45,7 +53,7 @@ def main() -> None:
     total = summary(shards.descriptions())
     with replacing(arguments.out / "summary.json") as beside:
         beside.write_text(json.dumps(total, indent=1) + "\n", "utf-8")
-    if arguments.held_out:
+    if arguments.offer == "functions":
         write_pool(shards)
     if arguments.report:
         write_below(arguments.report, TABLE_MARK, markdown(shards.descriptions()))
@@ -58,14 +66,20 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--never-train", type=Path, help="repositories to refuse, one per line")
     parser.add_argument("--exclude", nargs="*", type=Path, default=[])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--held-out", action="store_true")
-    parser.add_argument("--max-pairs", type=int, default=8000)
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--held-out", action="store_const", dest="offer", const="functions")
+    kinds.add_argument("--chunks", action="store_const", dest="offer", const="chunks")
+    parser.add_argument("--max-pairs", type=int, help="of a repository; 0: all")
     parser.add_argument("--max-commits", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path)
+    parser.set_defaults(offer="pairs")
     arguments = parser.parse_args()
+    out, max_pairs = DEFAULTS[arguments.offer]
     if arguments.out is None:
-        arguments.out = Path("data/longcode" if arguments.held_out else "data/mined")
+        arguments.out = out
+    if arguments.max_pairs is None:
+        arguments.max_pairs = max_pairs
     return arguments
 
 
@@ -87,10 +101,10 @@ def mine_all(
     excluded = Excluded(code for path in arguments.exclude for code in codes(path))
     print(f"{len(excluded):,} functions excluded", file=sys.stderr)
     settings = Settings(
-        max_pairs=0 if arguments.held_out else arguments.max_pairs,
+        max_pairs=arguments.max_pairs,
         max_commits=arguments.max_commits,
         seed=arguments.seed,
-        every_function=arguments.held_out,
+        offer=arguments.offer,
     )
     miner = Miner(settings, Tokenizer(open_checkpoint()), excluded)
     run = Run(miner, shards, settings, settings.key(excluded), refused)
@@ -118,7 +132,7 @@ def mine_one(run: Run, name: str, repository: Repository) -> str:
     licence = repository_licence(repository)
     commit = resolve_ref(repository, "HEAD")
     description = {"repo": name, "commit": commit, "licence": licence.name, "settings": run.key}
-    reason = "" if run.settings.every_function else licence.reason
+    reason = "" if run.settings.offer == "functions" else licence.reason
     if name.lower() in run.refused:
         reason = "is never trained on"
     if reason:
@@ -162,7 +176,7 @@ def codes_of_repository(folder: Path) -> Iterator[str]:
         repository, _ = find_repository(folder)
     except RepositoryError:
         return
-    finder = Finder(Excluded(), every_function=True, max_chars=0)
+    finder = Finder(Excluded(), offer="functions", max_chars=0)
     for candidates in finder.find(repository, 0):
         yield from (candidate.code for candidate in candidates)
 

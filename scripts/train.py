@@ -9,7 +9,8 @@
 trained weights with those of the start and writes a folder that `--model` takes. For a second
 round `mine-negatives` looks for wrong answers that a model likes: `--hard-negatives FILE` of a new
 run takes them. `teach FOLDER` asks a larger encoder where questions and codes are to lie:
-`run NAME --taught data/taught` learns that. The last line printed is JSON.
+`run NAME --taught data/taught` learns that, with chunks of repositories (`mine_pairs.py --chunks`,
+`pack`, `teach --of codes`) also how an index is read. The last line printed is JSON.
 """
 
 import argparse
@@ -24,12 +25,13 @@ import numpy as np
 
 from indexer.errors import CodesearchError, UsageError
 from indexer.training.augmented import Questions
+from indexer.training.course import Course, Lesson
 from indexer.training.mixture import Batches, Mixture
 from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
 from indexer.training.pack import pack
 from indexer.training.packed import Packed
 from indexer.training.run import STATE, Run, Slice
-from indexer.training.taught import Plan, Syllabus, Taught, teach
+from indexer.training.taught import Plan, Syllabus, teach
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, CheckpointError, open_checkpoint
 from models.threads import share_cores
 
@@ -76,6 +78,7 @@ def read_arguments() -> argparse.Namespace:
     teaching.add_argument("teacher", type=Path, help="its folder")
     teaching.add_argument("--out", type=Path, default=Path("data/taught"))
     teaching.add_argument("--minutes", type=float, help="end this slice in time")
+    teaching.add_argument("--of", choices=["pairs", "questions", "codes"], default="pairs")
     teaching.add_argument("--pairs", type=int, default=30_000)
     teaching.add_argument("--most-tokens", type=int, default=160, help="of code")
     teaching.add_argument("--long-share", type=float, default=0.08, help="of longer code")
@@ -107,7 +110,11 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contrast", type=float, default=1.0, help="weight of right and wrong")
     parser.add_argument("--distillation", type=float, default=1.0, help="weight of nearness")
     parser.add_argument("--agreement", type=float, default=0.0, help="weight of like scores")
-    parser.add_argument("--taught", type=Path, help="what `teach` wrote")
+    parser.add_argument("--taught", type=Path, nargs="+", help="what `teach` wrote of --packed")
+    parser.add_argument("--more-questions", type=int, default=0, help="of it, beside the pairs'")
+    parser.add_argument("--taught-chunks", type=Path, help="what it wrote of --packed-chunks")
+    parser.add_argument("--packed-chunks", type=Path, default=Path("data/packed-chunks"))
+    parser.add_argument("--chunks-per-step", type=int, default=24)
     parser.add_argument("--own", type=float, default=0.5, help="what the start says beside it")
     parser.add_argument("--long-share", type=float, default=0.15)
     parser.add_argument("--seed", type=int, default=0)
@@ -151,14 +158,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         negatives_key = hashlib.blake2b(negatives.tobytes(), digest_size=8).hexdigest()
     facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
     facts |= asdict(mixture)
-    taught = None
-    if arguments.taught is not None:
-        taught = Taught.read(arguments.taught, packed, arguments.own)
-        facts |= {"taught": taught.key, "own": arguments.own}
+    course = course_of(arguments, packed, checkpoint)
+    if course is not None:
+        facts |= {"taught": course.key, "own": arguments.own}
     trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
-    if taught is not None:
-        trainer.know(*taught.known)
-    batches = Batches(packed, mixture, negatives, taught)
+    if course is not None:
+        trainer.know(*course.known)
+    batches = Batches(packed, mixture, negatives, course)
     folder = arguments.runs / arguments.name
     report = (lambda _: None) if arguments.quiet else tell
     going = Run(folder, trainer, batches, packed, facts, report)
@@ -168,6 +174,20 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if going.plot() is None:
         tell("no plot: matplotlib is not installed (pip install -e '.[train]')")
     return {"run": str(folder), "step": steps, "steps": settings.steps}
+
+
+def course_of(
+    arguments: argparse.Namespace, packed: Packed, checkpoint: Checkpoint
+) -> Course | None:
+    """What a teacher said, where the run is to learn that."""
+    if arguments.taught is None:
+        return None
+    pairs, chunks = Lesson.read(packed, *arguments.taught), None
+    if arguments.taught_chunks is not None:
+        chunks = Lesson.read(Packed(arguments.packed_chunks, checkpoint), arguments.taught_chunks)
+    return Course.of(
+        pairs, chunks, arguments.own, arguments.more_questions, arguments.chunks_per_step
+    )
 
 
 def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
@@ -266,7 +286,7 @@ def ask_teacher(arguments: argparse.Namespace) -> dict[str, Any]:
     teacher = Teacher(arguments.teacher, checkpoint, device, dtype, arguments.teacher_tokens, size)
     start = Student(checkpoint, device, dtype, size)
     syllabus = Syllabus(
-        arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed
+        arguments.of, arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed
     )
     facts = {"teacher": arguments.teacher.name, "teacher_tokens": teacher.max_tokens}
     facts["start"] = checkpoint.fingerprint

@@ -85,10 +85,26 @@ def test_distillation_pulls_texts_back_to_their_targets():
     assert taught.total == pytest.approx(drift(torch.cat([queries, codes]), both).item())
 
 
-def test_hard_negatives_have_no_target():
-    queries, codes, both = unit(2, 8), unit(3, 8, seed=1), unit(4, 8, seed=2)
+def test_queries_and_codes_count_the_same_however_many_there_are_of_each():
+    queries, codes, targets = unit(6, 8), unit(3, 8, seed=1), unit(9, 8, seed=2)
+    found = pair_loss(queries, codes, none(2, 1), targets, 0.05, LossWeights(0, 1))
+    sides = drift(queries, targets[:6]), drift(codes, targets[6:])
+    assert found.total == pytest.approx((sides[0] + sides[1]).item() / 2)
+
+
+def test_queries_beyond_the_pairs_change_neither_contrast_nor_recall():
+    queries, codes = unit(5, 8), unit(4, 8, seed=1)
+    one = pair_loss(queries, codes, none(3, 1), None, 0.05, LossWeights())
+    other = pair_loss(queries[:3], codes, none(3, 1), None, 0.05, LossWeights())
+    assert (one.contrast, one.recall) == (other.contrast, other.recall)
+
+
+def test_a_code_without_a_target_may_lie_anywhere():
+    queries, codes, both = unit(2, 8), unit(3, 8, seed=1), unit(5, 8, seed=2)
+    both[4] = 0
     found = pair_loss(queries, codes, none(2, 1), both, 0.05, LossWeights(0, 1))
-    assert found.total == pytest.approx(drift(torch.cat([queries, codes[:2]]), both).item())
+    sides = drift(queries, both[:2]), drift(codes[:2], both[2:4])
+    assert found.total == pytest.approx((sides[0] + sides[1]).item() / 2)
 
 
 def test_who_chooses_from_what_is_known_as_the_targets_do_agrees_with_them():
@@ -122,7 +138,7 @@ def test_a_batch_needs_a_code_for_each_query_and_masks_of_its_shape():
     item = EncoderInput(np.array([2, 3], dtype=np.int32), select_blocks(2, SasaConfig()))
     mask = np.zeros((1, 2), dtype=bool)
     assert PairBatch((item,), (item, item), mask, mask).tokens == 6
-    with pytest.raises(ValueError, match="2 queries need as many codes"):
+    with pytest.raises(ValueError, match="2 pairs need as many queries and codes"):
         PairBatch((item, item), (item,), mask.T, mask.T)
     with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
         PairBatch((item,), (item, item), mask, mask.T)

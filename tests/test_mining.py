@@ -235,5 +235,5 @@ def test_blocks_of_shell_or_of_no_language_are_no_examples():
 )
 @pytest.mark.parametrize("path", ["a.py", "a.c", "a.php", "a.rb", "a.hs", "a.md", "a.rst"])
 def test_no_content_breaks_it(data, path):
-    finder = Finder(Excluded(), every_function=False, max_chars=10_000)
+    finder = Finder(Excluded(), offer="pairs", max_chars=10_000)
     assert isinstance(finder.of_file(path, data, "0" * 40), list)

@@ -12,6 +12,7 @@ import pytest
 from indexer.mining.commits import changes, subject_words
 from indexer.mining.shards import Pair, decoded_links, read_pairs
 from indexer.sources.repository import find_repository
+from indexer.syntax.chunks import chunk_file
 from tests.git_repositories import commit_all, git, make_repository, write
 
 pytest.importorskip("rensa")
@@ -222,6 +223,40 @@ def test_the_pool_holds_every_function_and_asks_only_what_one_answers(thing, tmp
     run(thing, "--held-out", out=tmp_path / "out")
     pool = list(read_pairs(tmp_path / "out" / "pool.jsonl.zst"))
     assert sorted(pair.kind for pair in pool) == ["function"] * 3
+
+
+def test_chunks_are_what_an_index_holds_and_nothing_asks_for_them(thing, tmp_path):
+    readme = "# Thing\n\nLoad it.\n"
+    write(thing, {"src/long.py": long_function("combined", 120), "README.md": readme})
+    commit_all(thing)
+    total = run(thing, "--chunks", out=tmp_path / "out")
+    assert total["kinds"] == {"chunk": 5}
+    found = {(chunk.path, chunk.symbol): chunk for chunk in mined(tmp_path / "out")}
+    assert set(found) == {
+        ("src/settings.py", ""),
+        ("src/settings.py", "load"),
+        ("src/settings.py", "merge_sorted_runs"),
+        ("README.md", "Thing"),
+        *(place for place in found if place[0] == "src/long.py"),  # the file is its function
+    }
+    assert {chunk.query for chunk in found.values()} == {""}
+    assert '"""Load the settings of a project."""' in found["src/settings.py", "load"].code
+    (long,) = (chunk for chunk in found.values() if chunk.path == "src/long.py")
+    related = [chunk.links for chunk in chunk_file(long.code, "python", "long.py", 10**6)]
+    assert decoded_links(long.links).tolist() in [
+        links.tolist() for links in related if len(links)
+    ]
+    run(thing, "--chunks", "--max-pairs", 2, out=tmp_path / "few")
+    assert len(mined(tmp_path / "few")) == 2
+
+
+def test_a_file_with_an_excluded_function_gives_no_chunk(thing, tmp_path):
+    write(thing, {"src/other.py": long_function("combined", 20)})
+    commit_all(thing)
+    excluded = tmp_path / "functions.json"
+    excluded.write_text(json.dumps([NAMED]))
+    run(thing, "--chunks", "--exclude", excluded, out=tmp_path / "out")
+    assert {chunk.path for chunk in mined(tmp_path / "out")} == {"src/other.py"}
 
 
 def test_the_report_replaces_the_table_and_keeps_what_stands_above(thing, tmp_path):

@@ -25,6 +25,7 @@ from indexer.training.augmented import (
     documented,
     heading_of,
 )
+from indexer.training.course import Course, Lesson
 from indexer.training.development import dev_rows, measure, ranks_of
 from indexer.training.journal import Journal
 from indexer.training.mixture import LONG, Batches, Mixture, weights_of
@@ -34,7 +35,15 @@ from indexer.training.packed import Packed
 from indexer.training.phrasing import imperative, phrase
 from indexer.training.records import RECORD, alike, not_negatives
 from indexer.training.run import STATE
-from indexer.training.taught import PART, WAYS, Plan, Syllabus, Taught, teach
+from indexer.training.taught import (
+    CODE,
+    PART,
+    WAYS,
+    Plan,
+    Subject,
+    Syllabus,
+    teach,
+)
 from models.architecture import load_model
 from models.checkpoint import Checkpoint, open_checkpoint
 from models.inputs import encoder_input
@@ -315,15 +324,34 @@ def lengths_as_vectors(dimension: int):
 
 
 SYLLABUS = Syllabus(pairs=30, most_tokens=40, long_share=0.2)
-PLAN = Plan(
-    SYLLABUS,
-    lengths_as_vectors(12),
-    lengths_as_vectors(8),
-    {"teacher": "one", "teacher_tokens": 60},
-)
+PLAN = Plan(SYLLABUS, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one"})
 
 
-def test_a_lesson_has_no_held_out_pair_none_twice_and_its_share_of_long_code(packed):
+def plan_of(subject: Subject, pairs: int = 30) -> Plan:
+    most_tokens = 4096 if subject == "codes" else SYLLABUS.most_tokens
+    syllabus = replace(SYLLABUS, subject=subject, pairs=pairs, most_tokens=most_tokens)
+    return replace(PLAN, syllabus=syllabus)
+
+
+def learned(packed: Packed, folder: Path, plan: Plan = PLAN) -> Lesson:
+    teach(packed, plan, folder, None, lambda _: None)
+    return Lesson.read(packed, folder)
+
+
+@pytest.fixture(scope="module")
+def chunks(model, tmp_path_factory) -> Packed:
+    """Chunks of a repository that gave pairs too: every other one is of a pair's lines."""
+    folder = tmp_path_factory.mktemp("chunks")
+    bare = {"query": "", "kind": "chunk"}
+    few = [pair(number, "own/app", **bare) for number in range(20)]
+    few += [pair(number, "own/app", **bare, path=f"other{number}.py") for number in range(20)]
+    write_pairs(folder / "own+app.jsonl.zst", few)
+    write_pairs(folder / "own+lib.jsonl.zst", [pair(1, "own/lib", **bare)])
+    pack(folder, folder / "packed", model, dev=())
+    return Packed(folder / "packed", model)
+
+
+def test_a_syllabus_has_no_held_out_pair_none_twice_and_its_share_of_long_code(packed):
     rows = SYLLABUS.rows(packed)
     assert len(set(rows.tolist())) == len(rows) == 30
     assert not packed.records["is_dev"][rows].any()
@@ -331,7 +359,7 @@ def test_a_lesson_has_no_held_out_pair_none_twice_and_its_share_of_long_code(pac
     assert SYLLABUS.rows(packed).tolist() == rows.tolist()
 
 
-def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, monkeypatch):
+def test_what_is_taught_is_kept_and_put_together_text_by_text(packed, tmp_path, monkeypatch):
     monkeypatch.setattr("indexer.training.taught.PART", 8)
     assert PART > 8
     assert teach(packed, PLAN, tmp_path, 0, lambda _: None) == 0  # no time for a part
@@ -340,57 +368,95 @@ def test_what_is_taught_is_kept_and_put_together_pair_by_pair(packed, tmp_path, 
     (tmp_path / "part-00002.npz").unlink()
     assert teach(packed, PLAN, tmp_path, None, told.append) == 4
     assert len(told) == 5
-    found = Taught.read(tmp_path, packed, own=0.5)
-    assert found.rows.tolist() == sorted(SYLLABUS.rows(packed).tolist())
-    assert found.variants.shape == (30, WAYS)
-    is_whole = packed.records["code_length"][found.rows] <= 60
-    assert [len(side) for side in found.known] == [30, is_whole.sum()]
-    assert found.codes.any(axis=1).tolist() == is_whole.tolist()
-    for place, row in enumerate(found.rows.tolist()):
-        code = [packed.code(row)]
-        expected = found.space.vectors(PLAN.teacher(code), PLAN.start(code))[0]
-        assert found.codes[place] @ expected > 0.99 or not is_whole[place]
-        for way, variant in enumerate(found.variants[place].tolist()):
-            query = [packed.query(row, variant)]
-            expected = found.space.vectors(PLAN.teacher(query), PLAN.start(query))[0]
-            assert found.queries[place, way] @ expected > 0.99
+    lesson = Lesson.read(packed, tmp_path)
+    assert lesson.rows.tolist() == sorted([*SYLLABUS.rows(packed).tolist()] * (WAYS + 1))
+    for row, variant, taught, start in zip(
+        lesson.rows, lesson.variants, lesson.taught, lesson.start, strict=True
+    ):
+        read = packed.code(row) if variant == CODE else packed.query(row, variant)
+        assert taught @ PLAN.teacher([read])[0] > 0.99
+        assert start @ PLAN.start([read])[0] > 0.99
 
 
-def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, tmp_path):
-    teach(packed, PLAN, tmp_path, None, lambda _: None)
-    taught = Taught.read(tmp_path, packed, own=0.5)
-    batches = Batches(packed, Mixture(pairs=12), taught=taught)
-    batch = batches.batch(3)
-    rows = batches.rows(3)
-    assert set(rows.tolist()) <= set(taught.rows.tolist())
-    places = np.searchsorted(taught.rows, rows)
-    assert batch.targets.tolist()[12:] == taught.codes[places].tolist()
-    for place, query, target in zip(places, batch.queries, batch.targets, strict=False):
-        ways = taught.variants[place].tolist()
-        said = [packed.query(int(taught.rows[place]), way).ids.tolist() for way in ways]
-        way = next(
-            way for way in range(WAYS) if taught.queries[place, way].tolist() == target.tolist()
-        )
-        assert query.ids.tolist() == said[way]
-    again = Batches(packed, Mixture(pairs=12), taught=taught).batch(3)
+def test_several_lessons_are_one_in_which_no_text_stands_twice(packed, tmp_path):
+    pairs = learned(packed, tmp_path / "pairs")
+    learned(packed, tmp_path / "questions", plan_of("questions", 60))
+    both = Lesson.read(packed, tmp_path / "pairs", tmp_path / "questions")
+    places = list(zip(both.rows.tolist(), both.variants.tolist(), strict=True))
+    assert len(set(places)) == len(places) > len(pairs.rows)
+    course = Course.of(both, None, own=0.5)
+    assert course.pairs.pairs.tolist() == sorted(SYLLABUS.rows(packed).tolist())
+    questions, codes = course.known
+    assert len(questions) == len(np.unique(both.rows)) > len(codes) == 30
+
+
+def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, chunks, tmp_path):
+    pairs = learned(packed, tmp_path / "pairs")
+    beside = learned(chunks, tmp_path / "chunks", plan_of("codes", 41))
+    course = Course.of(pairs, beside, 0.5, more_questions=7, chunks_per_batch=20)
+    assert course.key != replace(course, more_questions=6).key
+    batches = Batches(packed, Mixture(pairs=12), course=course)
+    batch, rows = batches.batch(3), batches.rows(3)
+    assert len(batch.not_negative) == 12
+    assert len(batch.codes) == 12 + 20
+    assert 12 * WAYS < len(batch.queries) <= 12 * WAYS + 7
+    texts = {}
+    for taught in (course.pairs, course.chunks):
+        every = taught.texts(np.arange(len(taught.rows)))
+        texts |= {read.ids.tobytes(): t for read, t in zip(every, taught.targets, strict=True)}
+    found = (*batch.queries, *batch.codes)
+    for read, target in zip(found, batch.targets, strict=True):
+        assert np.allclose(texts[read.ids.tobytes()], target, atol=1e-3)
+    for row, query, code in zip(rows.tolist(), batch.queries, batch.codes, strict=False):
+        assert code.ids.tolist() == packed.code(row).ids.tolist()
+        ways = [packed.query(row, way).ids.tolist() for way in range(VARIANTS)]
+        assert query.ids.tolist() in ways
+    again = Batches(packed, Mixture(pairs=12), course=course).batch(3)
     assert (again.targets == batch.targets).all()
+    Batches(packed, Mixture(pairs=12), course=Course.of(pairs, None, 0.5)).batch(0)
+    with pytest.raises(UsageError, match="41 taught chunks are less than 42"):
+        Course.of(pairs, beside, 0.5, chunks_per_batch=42)
 
 
-def test_a_lesson_belongs_to_its_pairs_and_its_plan(packed, model, tmp_path):
+def test_a_chunk_with_a_pairs_own_lines_is_not_a_wrong_answer(packed, chunks, tmp_path):
+    pairs = learned(packed, tmp_path / "pairs")
+    beside = learned(chunks, tmp_path / "chunks", plan_of("codes", 41))
+    course = Course.of(pairs, beside, 0.5, chunks_per_batch=41)
+    batches = Batches(packed, Mixture(pairs=30, one_language=0, one_repo=0), course=course)
+    rows, batch = batches.rows(0), batches.batch(0)
+    codes = [code.ids.tolist() for code in batch.codes]
+    for place, row in enumerate(rows.tolist()):
+        same = [other == packed.code(row).ids.tolist() for other in codes[30:]]
+        assert not (np.array(same) & ~batch.not_negative[place, 30:]).any()
+    assert batch.not_negative[:, 30:].any()
+    assert not batch.not_negative[:, 30:].all()
+
+
+def test_chunks_are_packed_without_questions_and_always_headed(chunks, model):
+    source = pair(1, "own/app", query="", kind="chunk")
+    tokenizer = Tokenizer(model)
+    (tokens,) = headed(tokenizer, tokenizer.tokenize([source.code]), [heading_of(source)])
+    assert chunks.code(1).ids.tolist() == tokens.ids.tolist()
+    assert {len(chunks.query(1, way)) for way in range(VARIANTS)} == {2}
+
+
+def test_a_lesson_belongs_to_its_texts_and_its_plan(packed, model, tmp_path):
     with pytest.raises(UsageError, match="holds no lesson"):
-        Taught.read(tmp_path / "nothing", packed, own=0.5)
-    teach(packed, PLAN, tmp_path / "taught", None, lambda _: None)
-    other = replace(PLAN, facts={"teacher": "two", "teacher_tokens": 60})
+        Lesson.read(packed, tmp_path / "nothing")
+    learned(packed, tmp_path / "taught")
+    other = replace(PLAN, facts={"teacher": "two"})
     with pytest.raises(UsageError, match="was made otherwise"):
         teach(packed, other, tmp_path / "taught", None, lambda _: None)
+    with pytest.raises(UsageError, match="was made otherwise"):
+        teach(packed, plan_of("questions"), tmp_path / "taught", None, lambda _: None)
     write_pairs(tmp_path / "own+app.jsonl.zst", [pair(n, "own/app") for n in range(8)])
     pack(tmp_path, tmp_path / "packed", model)
-    with pytest.raises(UsageError, match="other pairs"):
-        Taught.read(tmp_path / "taught", Packed(tmp_path / "packed", model), own=0.5)
+    with pytest.raises(UsageError, match="other texts"):
+        Lesson.read(Packed(tmp_path / "packed", model), tmp_path / "taught")
     part = tmp_path / "taught/part-00000.npz"
     part.write_bytes(part.read_bytes()[:-100])
     with pytest.raises(UsageError, match="is damaged"):
-        Taught.read(tmp_path / "taught", packed, own=0.5)
+        Lesson.read(packed, tmp_path / "taught")
 
 
 @pytest.mark.parametrize("name", ["codes.bin", "queries.bin", "records.npy", "pack.json"])

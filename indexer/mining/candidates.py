@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from indexer.mining import clean, licences
 from indexer.mining.commits import Change, changes
@@ -26,18 +27,26 @@ from indexer.mining.sections import examples
 from indexer.sources.repository import Repository
 from indexer.sources.skip import content_reason, decode
 from indexer.sources.walk import BlobReader, Listing, Selection, list_files
-from indexer.syntax.chunks import DOCUMENTS
+from indexer.syntax.chunks import DOCUMENTS, chunk_file
 from indexer.syntax.grammars import GRAMMARS
 from indexer.syntax.languages import language_of
+from indexer.syntax.links import no_links
 from indexer.syntax.tree import SyntaxTree, parse
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# "pairs": questions and what answers them; "functions": all of them, asked for or not, as a pool;
+# "chunks": what an index holds, which nothing asks for.
+Offer = Literal["pairs", "functions", "chunks"]
 EVERYTHING = Selection()
 LONG_CHARS = 2000  # about what a long function has
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pair as it was found; `tree` and `excerpt` give the links of its code."""
+    """A pair as it was found; `tree` and `excerpt` give the links of its code, or it has them."""
 
     kind: str
     query: str
@@ -51,6 +60,15 @@ class Candidate:
     commit: str
     tree: SyntaxTree | None = None
     excerpt: Excerpt | None = None
+    own_links: NDArray[np.int32] | None = None
+
+    def links(self) -> NDArray[np.int32]:
+        """(n, 2) offsets in characters of the code: what the syntax tree relates."""
+        if self.own_links is not None:
+            return self.own_links
+        if self.tree is None or self.excerpt is None:
+            return no_links()
+        return self.excerpt.links(self.tree)
 
 
 @dataclass(slots=True)
@@ -59,14 +77,14 @@ class Finder:
 
     Attributes:
         excluded: Codes that must not be among the pairs.
-        every_function: Give all functions, also those that nothing asks for, and nothing else.
+        offer: What is looked for.
         max_chars: A file longer than this is read as its outline.
         any_licence: Read what is under any licence: the repository is the user's own.
         dropped: How often each rule left something out.
     """
 
     excluded: Excluded
-    every_function: bool
+    offer: Offer
     max_chars: int
     any_licence: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
@@ -92,7 +110,7 @@ class Finder:
                     self.dropped["files: missing among the objects"] += 1
                     continue
                 yield self.of_file(path, data, listing.commit or "")
-        if repository.git_dir is not None and listing.commit and not self.every_function:
+        if repository.git_dir is not None and listing.commit and self.offer == "pairs":
 
             def is_code(path: str) -> bool:
                 return language_of(path) in GRAMMARS and selection.keeps(path) and wants(path)
@@ -108,11 +126,19 @@ class Finder:
             self.dropped["files: header with another licence"] += 1
             return []
         if language in DOCUMENTS:
-            return [] if self.every_function else list(_sections(text, language, path, commit))
+            return list(self._of_document(text, language, path, commit))
         tree = parse(text, language)
         if tree is None:
             return []
         return self._of_code(tree, path, commit)
+
+    def _of_document(
+        self, text: str, language: str, path: str, commit: str
+    ) -> Iterator[Candidate]:
+        if self.offer == "pairs":
+            yield from _sections(text, language, path, commit)
+        elif self.offer == "chunks":
+            yield from self._chunks(text, language, path, commit)
 
     def _of_code(self, tree: SyntaxTree, path: str, commit: str) -> list[Candidate]:
         found: list[Candidate] = []
@@ -124,20 +150,41 @@ class Finder:
             elif code in self.excluded:
                 self.dropped["functions: never train"] += 1
                 is_copied = True
-            else:
+            elif self.offer != "chunks":
                 found += self._of_function(tree, unit, code, path, commit)
-        if not is_copied and not self.every_function:
+        if self.offer == "chunks":
+            return (
+                [] if is_copied else list(self._chunks(tree.source, tree.language, path, commit))
+            )
+        if not is_copied and self.offer == "pairs":
             found += self._of_whole(tree, path, commit)
         return found
+
+    def _chunks(self, text: str, language: str, path: str, commit: str) -> Iterator[Candidate]:
+        """What an index makes of a file."""
+        for chunk in chunk_file(text, language, path, self.max_chars):
+            yield Candidate(
+                kind="chunk",
+                query="",
+                full="",
+                code=chunk.text,
+                language=language,
+                path=path,
+                symbol=chunk.symbol,
+                start_line=chunk.start_line,
+                end_line=chunk.end_line,
+                commit=commit,
+                own_links=chunk.links,
+            )
 
     def _of_function(
         self, tree: SyntaxTree, unit: Unit, code: str, path: str, commit: str
     ) -> Iterator[Candidate]:
         if clean.is_question(unit.prose.summary):
             yield _candidate("docstring", tree, unit, code, path, commit)
-            if len(code) > LONG_CHARS and not self.every_function:  # rare: asked for twice
+            if len(code) > LONG_CHARS and self.offer == "pairs":  # rare: asked for twice
                 yield from self._of_name(tree, unit, code, path, commit)
-        elif self.every_function:
+        elif self.offer == "functions":
             yield _candidate("function", tree, replace(unit, prose=Prose()), code, path, commit)
         else:
             yield from self._of_name(tree, unit, code, path, commit)

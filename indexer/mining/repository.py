@@ -7,12 +7,13 @@ documented best; ties are broken by a hash, never by the order of files.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from indexer.mining.candidates import EVERYTHING, Candidate, Finder
+from indexer.mining.candidates import EVERYTHING, Candidate, Finder, Offer
 from indexer.mining.clean import quality
 from indexer.mining.dedupe import Excluded, NearDuplicates
 from indexer.mining.shards import Pair, encoded_links
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from models.tokenizer import Tokenizer
 
 RULES = 3  # counts up when a rule changes what is mined
-PREFERENCE = ("docstring", "commit", "section", "file", "name", "function")
+PREFERENCE = ("docstring", "commit", "section", "file", "name", "function", "chunk")
+_LONG_CHUNK = 1024  # tokens; longer ones are no likelier to be taken
 _GROUPS = {"function": "docstring"}  # kinds that hold no code twice between them
 
 
@@ -38,7 +40,7 @@ class Settings:
         min_query_tokens: Shorter questions are dropped.
         max_query_tokens: Longer ones too.
         seed: Breaks ties.
-        every_function: For a pool: all functions, asked for or not, and nothing else.
+        offer: What is looked for.
         long_tokens: Code with more tokens is long: it is preferred, and keeps its links.
         max_tokens: What the encoder reads at once; longer code is dropped.
     """
@@ -48,7 +50,7 @@ class Settings:
     min_query_tokens: int = 3
     max_query_tokens: int = 256
     seed: int = 0
-    every_function: bool = False
+    offer: Offer = "pairs"
     long_tokens: int = 512
     max_tokens: int = 4096
 
@@ -109,7 +111,7 @@ class Miner:
         """The chosen pairs of a repository, or of a part of it, at its HEAD."""
         settings = self._settings
         max_chars = chars_read_whole(settings.max_tokens)
-        finder = Finder(self._excluded, settings.every_function, max_chars, self._any_licence)
+        finder = Finder(self._excluded, settings.offer, max_chars, self._any_licence)
         ranked: list[tuple[int, Pair]] = []
         for candidates in finder.find(repository, settings.max_commits, selection):
             ranked += self._counted(candidates, origin, finder.dropped)
@@ -143,8 +145,8 @@ class Miner:
     def _pair(self, candidate: Candidate, origin: Origin, tokens: int) -> Pair:
         links: tuple[int, ...] = ()
         is_long = tokens > self._settings.long_tokens
-        if is_long and candidate.tree is not None and candidate.excerpt is not None:
-            links = encoded_links(candidate.excerpt.links(candidate.tree))
+        if is_long:
+            links = encoded_links(candidate.links())
         return Pair(
             query=candidate.query,
             code=candidate.code,
@@ -163,11 +165,19 @@ class Miner:
         )
 
     def _rank(self, scored: tuple[int, Pair]) -> tuple[bool, int, int, bytes]:
-        """What is chosen first sorts first."""
+        """What is chosen first sorts first; of chunks a sample, long ones likelier."""
         score, pair = scored
         is_short = pair.tokens <= self._settings.long_tokens
         place = f"{self._settings.seed} {pair.repo} {pair.path} {pair.start_line} {pair.kind}"
         tie = hashlib.blake2b(place.encode("utf-8", "replace"), digest_size=8).digest()
+        if pair.kind == "chunk":
+            luck = (int.from_bytes(tie, "little") + 1) / 2**64
+            return (
+                False,
+                0,
+                round(-1e9 * math.log(luck) / math.sqrt(min(pair.tokens, _LONG_CHUNK))),
+                tie,
+            )
         return is_short, PREFERENCE.index(pair.kind), -score, tie
 
     def _chosen(self, pairs: Iterable[Pair], dropped: Counter[str]) -> Iterator[Pair]:
@@ -179,7 +189,7 @@ class Miner:
                 dropped["pairs: beyond the repository's share"] += 1
                 continue
             question = (_GROUPS.get(pair.kind, pair.kind), pair.query.lower().strip(" ."))
-            if pair.query and question in asked and not self._settings.every_function:
+            if pair.query and question in asked and self._settings.offer == "pairs":
                 dropped["pairs: question asked before"] += 1
             elif not self._near_of(pair.kind).add(pair.code):
                 dropped["pairs: code nearly seen before"] += 1

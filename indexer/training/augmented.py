@@ -70,6 +70,8 @@ def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
     it is, because they are offsets in its text.
     """
     yield pair
+    if pair.kind == "chunk":  # nobody asks for it
+        return
     written = questions.of(pair)
     if written:
         code = pair.code if pair.links or pair.kind != "docstring" else documented(pair)

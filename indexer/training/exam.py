@@ -83,7 +83,7 @@ def make_exam(sources: Sequence[Source], tokenizer: Tokenizer, progress: Progres
     """
     progress.start("reading functions", len(sources), "repositories")
     miner = Miner(
-        Settings(max_pairs=0, every_function=True), tokenizer, Excluded(), any_licence=True
+        Settings(max_pairs=0, offer="functions"), tokenizer, Excluded(), any_licence=True
     )
     pool: list[Pair] = []
     for number, source in enumerate(sources):

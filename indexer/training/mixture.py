@@ -20,7 +20,7 @@ from indexer.training.records import Records
 from models.pair_batch import PairBatch
 
 if TYPE_CHECKING:
-    from indexer.training.taught import Taught
+    from indexer.training.course import Course
 
 KIND_WEIGHTS = {"docstring": 0.28, "documented": 0.1, "written": 0.25, "inside": 0.12}
 KIND_WEIGHTS |= {"name": 0.06, "commit": 0.06, "section": 0.03, "file": 0.1}
@@ -64,7 +64,7 @@ class Batches:
         packed: Packed,
         mixture: Mixture,
         negatives: NDArray[np.int64] | None = None,
-        taught: Taught | None = None,
+        course: Course | None = None,
     ) -> None:
         """Weigh the pairs that are trained on.
 
@@ -72,15 +72,18 @@ class Batches:
             packed: The pairs.
             mixture: How they are mixed.
             negatives: (pairs, n), for each pair others that the model mistakes for it; -1: none.
-            taught: Only these pairs, which were chosen by weight already, and their targets.
+            course: Only its pairs, which were chosen by weight already, with their targets, and
+                what else it teaches.
 
         Raises:
             UsageError: there are fewer pairs than a batch has.
         """
         self._packed, self._mixture, self._negatives = packed, mixture, negatives
-        self._taught = taught
+        self._course = course
         records = packed.records
-        self._rows: Rows = np.flatnonzero(~records["is_dev"]) if taught is None else taught.rows
+        self._rows: Rows = np.flatnonzero(~records["is_dev"])
+        if course is not None:
+            self._rows = course.pairs.pairs
         if len(self._rows) < mixture.pairs:
             raise UsageError(
                 f"{len(self._rows)} training pairs are less than a batch of {mixture.pairs}",
@@ -88,7 +91,7 @@ class Batches:
             )
         chosen = records[self._rows]
         self._weights = np.ones(len(chosen))
-        if taught is None:
+        if course is None:
             self._weights = weights_of(chosen, packed.about["kinds"])
         self._is_long = chosen["code_length"] > LONG
         self._languages, self._repos = chosen["language"], chosen["repo"]
@@ -97,13 +100,29 @@ class Batches:
         """The batch of a step, counted from 0."""
         rng = np.random.default_rng((self._mixture.seed, step))
         rows = self._draw(rng)
-        if self._taught is not None:
-            variants, targets = self._taught.draw(rows, rng)
-            batch = self._packed.batch(rows, variants, self._hard(rows, rng))
-            return replace(batch, targets=targets)
+        if self._course is not None:
+            return self._taught_batch(self._course, rows, rng)
         ways = np.array(self._mixture.variant_weights)
         variants = rng.choice(VARIANTS, len(rows), p=ways / ways.sum())
         return self._packed.batch(rows, variants, self._hard(rows, rng))
+
+    def _taught_batch(self, course: Course, rows: Rows, rng: np.random.Generator) -> PairBatch:
+        """A batch of pairs with all that is taught beside them."""
+        taught, chunks = course.pairs, course.draw_chunks(rng)
+        asked, more = course.draw_questions(rows, rng)
+        hard = self._hard(rows, rng)
+        batch = self._packed.batch(rows, taught.variants[asked], hard)
+        questions = np.concatenate([asked, more])
+        codes = [taught.targets[taught.places_of_code(rows)]]
+        codes.append(np.zeros((len(hard), taught.targets.shape[1]), dtype=np.float32))
+        if course.chunks is not None:
+            codes.append(course.chunks.targets[chunks])
+            batch = batch.with_codes(*course.chunks.beside(self._packed.records[rows], chunks))
+        return replace(
+            batch,
+            queries=taught.texts(questions),
+            targets=np.concatenate([taught.targets[questions], *codes]),
+        )
 
     def rows(self, step: int) -> Rows:
         """The pairs of a step."""

@@ -99,14 +99,17 @@ def held_out(repos: Iterable[str]) -> frozenset[str]:
 
 
 def is_taken(pair: Pair, share: float) -> bool:
-    """Whether a pair is one to learn from, and in the asked share."""
+    """Whether a pair is one to learn from, or what an index holds, and in the asked share."""
     place = f"{pair.repo} {pair.path} {pair.start_line} {pair.kind}"
-    return bool(pair.query) and key(place) < share * 2**64
+    return bool(pair.query or pair.kind == "chunk") and key(place) < share * 2**64
 
 
 def is_headed(pair: Pair) -> bool:
-    """Whether a pair's code is read with its heading: most are, as an index reads them."""
-    return key(f"heading {pair.repo} {pair.path} {pair.start_line}") < HEADED * 2**64
+    """Whether a pair's code is read with its heading: most are, as an index reads them all."""
+    return (
+        pair.kind == "chunk"
+        or key(f"heading {pair.repo} {pair.path} {pair.start_line}") < HEADED * 2**64
+    )
 
 
 def reading_key(checkpoint: Checkpoint) -> str:
@@ -226,6 +229,8 @@ class _Column:
 
 def variants(pair: Pair) -> list[str]:
     """`VARIANTS` ways to ask for a pair's code; the first one is as its author wrote it."""
+    if pair.kind == "chunk":
+        return [""] * VARIANTS
     if pair.kind == "written":
         return list(islice(cycle(pair.query.split("\n")), VARIANTS))
     rng = random.Random(key(f"{pair.repo} {pair.path} {pair.start_line} {pair.query}"))

@@ -1,22 +1,22 @@
-"""What a teacher says of packed pairs, computed once: where the student is to put each text.
+"""What a teacher says of packed texts, computed once: where the student is to put each.
 
-A larger model reads slower than a small one learns, so its vectors are kept, a part of some pairs
-after another; a call that ends is gone on with by the next one.
+A larger model reads slower than a small one learns, so its vectors are kept, a part after another;
+a call that ends is gone on with by the next one. There are lessons about pairs, about questions
+alone, which are short and so cost little, and about codes alone: the chunks of repositories as an
+index reads them, files and classes and documents among them.
 
     about.json     what the parts were made with
-    part-N.npz     the teacher's and the start's vectors of `PART` pairs
+    part-N.npz     the teacher's and the start's vectors of the texts of `PART` packed rows
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,27 +26,30 @@ from indexer.training.development import Embed
 from indexer.training.mixture import weights_of
 from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
+from models.inputs import EncoderInput
 from models.replacing import replacing
-from models.teacher import Space
 
 ABOUT = "about.json"
-PART = 1000  # pairs
+PART = 1000  # packed rows
 WAYS = 2  # of asking for each code
-Vectors = NDArray[np.float32]
+CODE = -1  # in the place of a way to ask
+Subject = Literal["pairs", "questions", "codes"]
+COLUMNS = ("rows", "variants", "taught", "start")
 
 
 @dataclass(frozen=True, slots=True)
 class Syllabus:
-    """Which pairs are taught.
+    """Which texts are taught.
 
     Attributes:
+        subject: Both sides of the pairs, or one.
         pairs: How many, at most.
         most_tokens: Of code, in all but
-        long_share: … this share of the pairs, with longer code, of which the teacher reads the
-            beginning.
+        long_share: … this share of the pairs.
         seed: Of the choice.
     """
 
+    subject: Subject = "pairs"
     pairs: int = 30_000
     most_tokens: int = 160
     long_share: float = 0.08
@@ -67,97 +70,25 @@ class Syllabus:
         chosen = np.concatenate([short, long])
         return np.asarray(chosen[rng.permutation(len(chosen))])
 
-
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """Where n pairs' questions and codes are to lie.
-
-    Attributes:
-        rows: (n,), packed pairs, each once, in rising order.
-        variants: (n, WAYS), how each is asked for.
-        queries: (n, WAYS, E), unit vectors.
-        codes: (n, E), unit vectors; zeros where the teacher read only the beginning.
-        space: What they were told from.
-    """
-
-    rows: Rows
-    variants: NDArray[np.int64]
-    queries: Vectors
-    codes: Vectors
-    space: Space
-
-    @property
-    def key(self) -> str:
-        """Names the pairs and their targets."""
-        digest = hashlib.blake2b(self.rows.tobytes() + self.codes.tobytes(), digest_size=8)
-        return digest.hexdigest()
-
-    @property
-    def known(self) -> tuple[Vectors, Vectors]:
-        """All targets: of a question for each pair, (n, E), and of codes, (m, E)."""
-        return np.ascontiguousarray(self.queries[:, 0]), self.codes[self.codes.any(axis=1)]
-
-    def draw(
-        self, rows: Rows, rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """One of the ways to ask for each of some rows, (B,), and the targets, (2 B, E)."""
-        places = np.searchsorted(self.rows, rows)
-        way = rng.integers(self.variants.shape[1], size=len(rows))
-        targets = np.concatenate([self.queries[places, way], self.codes[places]])
-        return self.variants[places, way], targets
-
-    @classmethod
-    def read(cls, folder: Path, packed: Packed, own: float) -> Taught:
-        """Put together what the parts of a folder hold.
-
-        Raises:
-            UsageError: there are none, one is damaged, or they are of other pairs.
-        """
-        parts = sorted(folder.glob("part-*.npz"))
-        if not parts:
-            raise UsageError(f"{folder} holds no lesson", "make it with scripts/train.py teach")
-        try:
-            about = dict(json.loads((folder / ABOUT).read_text("utf-8")))
-            read = [_read(part) for part in parts]
-        except (OSError, ValueError, TypeError, BadZipFile) as error:
-            raise UsageError(
-                f"{folder} is damaged: {error}", "teach into another folder"
-            ) from error
-        if about.get("pack") != packed.key:
-            raise UsageError(
-                f"{folder} is about other pairs than those packed", "teach into another folder"
-            )
-        order = np.argsort(np.concatenate([part["rows"] for part in read]))
-        column = {name: np.concatenate([part[name] for part in read])[order] for name in read[0]}
-        taught_queries, queries = _flat(column["taught_queries"]), _flat(column["queries"])
-        taught_codes, codes = _flat(column["taught_codes"]), _flat(column["codes"])
-        read_whole = packed.records["code_length"][column["rows"]] <= about["teacher_tokens"]
-        both = np.concatenate([taught_queries, taught_codes]), np.concatenate([queries, codes])
-        space = Space.fit(*both, own=own)
-        asked = space.vectors(taught_queries, queries).reshape(column["queries"].shape)
-        found = space.vectors(taught_codes, codes) * read_whole[:, None].astype(np.float32)
-        return cls(column["rows"], column["variants"], asked, found, space)
-
-
-def _read(part: Path) -> dict[str, NDArray[Any]]:
-    with open(part, "rb") as file:
-        return dict(np.load(file, allow_pickle=False))
-
-
-def _flat(vectors: NDArray[np.float16]) -> Vectors:
-    """One row for each text."""
-    return vectors.reshape(-1, vectors.shape[-1]).astype(np.float32)
+    def variants(self, rows: Rows, part: int) -> NDArray[np.int64]:
+        """Of each row of a part which ways to ask are taught, and the code, (n, ways)."""
+        codes = np.full((len(rows), 1), CODE)
+        if self.subject == "codes":
+            return codes
+        rng = np.random.default_rng((self.seed, part))
+        ways = np.argsort(rng.random((len(rows), VARIANTS)), axis=1)[:, :WAYS]
+        return ways if self.subject == "questions" else np.hstack([ways, codes])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who says what of which pairs.
+    """Who says what of which texts.
 
     Attributes:
-        syllabus: The pairs.
+        syllabus: The texts.
         teacher: Encodes as the larger model.
         start: Encodes as the model that training starts from.
-        facts: Names both models, as JSON, and what the first reads of a text: `teacher_tokens`.
+        facts: Names both models, as JSON.
     """
 
     syllabus: Syllabus
@@ -166,20 +97,18 @@ class Plan:
     facts: dict[str, Any]
 
     def part(self, packed: Packed, rows: Rows, number: int) -> dict[str, NDArray[Any]]:
-        """What is stored of some pairs."""
-        rng = np.random.default_rng((self.syllabus.seed, number))
-        variants = np.argsort(rng.random((len(rows), VARIANTS)), axis=1)[:, :WAYS]
-        queries = [
-            packed.query(row, variant)
-            for row, ways in zip(rows.tolist(), variants.tolist(), strict=True)
-            for variant in ways
-        ]
-        codes = [packed.code(row) for row in rows.tolist()]
-        vectors = {"taught_codes": self.teacher(codes), "codes": self.start(codes)}
-        for name, embed in (("taught_queries", self.teacher), ("queries", self.start)):
-            vectors[name] = embed(queries).reshape(len(rows), WAYS, -1)
-        halves = {name: found.astype(np.float16) for name, found in vectors.items()}
-        return {"rows": rows, "variants": variants} | halves
+        """What is stored of some rows: a line for each text, (n,) and (n, T) and (n, E)."""
+        ways = self.syllabus.variants(rows, number)
+        places, variants = np.repeat(rows, ways.shape[1]), ways.ravel()
+        named = zip(places.tolist(), variants.tolist(), strict=True)
+        texts = [text(packed, *place) for place in named]
+        taught, start = (embed(texts).astype(np.float16) for embed in (self.teacher, self.start))
+        return dict(zip(COLUMNS, (places, variants, taught, start), strict=True))
+
+
+def text(packed: Packed, row: int, variant: int) -> EncoderInput:
+    """One of the ways to ask for a pair's code, or the code."""
+    return packed.code(row) if variant == CODE else packed.query(row, variant)
 
 
 def teach(
@@ -192,7 +121,7 @@ def teach(
     """Write the parts that are missing, as many as fit in the time; returns how many are there.
 
     Args:
-        packed: The pairs.
+        packed: The texts.
         plan: What is said of them.
         folder: Is made where there is none.
         minutes: After so many no part is begun; None: all are written.
