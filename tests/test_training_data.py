@@ -324,7 +324,8 @@ def lengths_as_vectors(dimension: int):
 
 
 SYLLABUS = Syllabus(pairs=30, most_tokens=40, long_share=0.2)
-PLAN = Plan(SYLLABUS, lengths_as_vectors(12), lengths_as_vectors(8), {"teacher": "one"})
+FACTS = {"teacher": "one", "teacher_tokens": 60}
+PLAN = Plan(SYLLABUS, lengths_as_vectors(12), lengths_as_vectors(8), FACTS)
 
 
 def plan_of(subject: Subject, pairs: int = 30) -> Plan:
@@ -374,7 +375,8 @@ def test_what_is_taught_is_kept_and_put_together_text_by_text(packed, tmp_path, 
         lesson.rows, lesson.variants, lesson.taught, lesson.start, strict=True
     ):
         read = packed.code(row) if variant == CODE else packed.query(row, variant)
-        assert taught @ PLAN.teacher([read])[0] > 0.99
+        share = min(1, 60 / len(read)) if variant == CODE else 1
+        assert taught @ PLAN.teacher([read])[0] == pytest.approx(share, abs=0.01)
         assert start @ PLAN.start([read])[0] > 0.99
 
 
@@ -395,7 +397,8 @@ def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, chunks, tmp_pat
     beside = learned(chunks, tmp_path / "chunks", plan_of("codes", 41))
     course = Course.of(pairs, beside, 0.5, more_questions=7, chunks_per_batch=20)
     assert course.key != replace(course, more_questions=6).key
-    batches = Batches(packed, Mixture(pairs=12), course=course)
+    mixture = Mixture(pairs=12, long_share=0)
+    batches = Batches(packed, mixture, course=course)
     batch, rows = batches.batch(3), batches.rows(3)
     assert len(batch.not_negative) == 12
     assert len(batch.codes) == 12 + 20
@@ -411,11 +414,27 @@ def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, chunks, tmp_pat
         assert code.ids.tolist() == packed.code(row).ids.tolist()
         ways = [packed.query(row, way).ids.tolist() for way in range(VARIANTS)]
         assert query.ids.tolist() in ways
-    again = Batches(packed, Mixture(pairs=12), course=course).batch(3)
+    again = Batches(packed, mixture, course=course).batch(3)
     assert (again.targets == batch.targets).all()
     Batches(packed, Mixture(pairs=12), course=Course.of(pairs, None, 0.5)).batch(0)
     with pytest.raises(UsageError, match="41 taught chunks are less than 42"):
         Course.of(pairs, beside, 0.5, chunks_per_batch=42)
+
+
+def test_long_pairs_that_are_not_taught_are_told_apart_and_lie_anywhere(packed, tmp_path):
+    course = Course.of(learned(packed, tmp_path), None, 0.5, more_questions=5)
+    batches = Batches(packed, Mixture(pairs=12, long_share=0.4), course=course)
+    batch = next(
+        batch
+        for step, batch in enumerate(map(batches.batch, range(99)))
+        if not np.isin(batches.rows(step), course.pairs.pairs).all()
+    )
+    questions, codes = np.split(batch.targets, [len(batch.queries)])
+    lost = ~codes.any(axis=1)
+    assert 0 < lost.sum() < 6
+    assert min(len(batch.codes[place]) for place in np.flatnonzero(lost)) > LONG
+    assert np.flatnonzero(~questions.any(axis=1)).tolist() == np.flatnonzero(lost).tolist()
+    assert len(batch.codes) == len(batch.not_negative) == 12
 
 
 def test_a_chunk_with_a_pairs_own_lines_is_not_a_wrong_answer(packed, chunks, tmp_path):
@@ -423,10 +442,10 @@ def test_a_chunk_with_a_pairs_own_lines_is_not_a_wrong_answer(packed, chunks, tm
     beside = learned(chunks, tmp_path / "chunks", plan_of("codes", 41))
     course = Course.of(pairs, beside, 0.5, chunks_per_batch=41)
     batches = Batches(packed, Mixture(pairs=30, one_language=0, one_repo=0), course=course)
-    rows, batch = batches.rows(0), batches.batch(0)
+    batch = batches.batch(0)
     codes = [code.ids.tolist() for code in batch.codes]
-    for place, row in enumerate(rows.tolist()):
-        same = [other == packed.code(row).ids.tolist() for other in codes[30:]]
+    for place, code in enumerate(codes[:30]):
+        same = [other == code for other in codes[30:]]
         assert not (np.array(same) & ~batch.not_negative[place, 30:]).any()
     assert batch.not_negative[:, 30:].any()
     assert not batch.not_negative[:, 30:].all()
@@ -444,7 +463,7 @@ def test_a_lesson_belongs_to_its_texts_and_its_plan(packed, model, tmp_path):
     with pytest.raises(UsageError, match="holds no lesson"):
         Lesson.read(packed, tmp_path / "nothing")
     learned(packed, tmp_path / "taught")
-    other = replace(PLAN, facts={"teacher": "two"})
+    other = replace(PLAN, facts=FACTS | {"teacher": "two"})
     with pytest.raises(UsageError, match="was made otherwise"):
         teach(packed, other, tmp_path / "taught", None, lambda _: None)
     with pytest.raises(UsageError, match="was made otherwise"):

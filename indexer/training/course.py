@@ -32,7 +32,7 @@ class Lesson:
         packed: Where the texts are.
         rows: (n,), packed rows.
         variants: (n,), the way to ask, or `CODE`.
-        taught: (n, T), the teacher's vectors.
+        taught: (n, T), the teacher's vectors, each as long as the share of its text that it read.
         start: (n, E), those of the model that training starts from.
     """
 
@@ -50,11 +50,12 @@ class Lesson:
             UsageError: one holds none, one is damaged, or they are about other texts.
         """
         parts = [part for folder in folders for part in _parts(packed, folder)]
-        column = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+        column = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         places = np.stack([column["rows"], column["variants"]], axis=1)
         _, first = np.unique(places, axis=0, return_index=True)
         rows, variants, taught, start = (column[name][first] for name in COLUMNS)
-        return cls(packed, rows, variants, taught.astype("f4"), start.astype("f4"))
+        taught = taught.astype(np.float32) * column["read"][first, None]
+        return cls(packed, rows, variants, taught, start.astype(np.float32))
 
 
 def _parts(packed: Packed, folder: Path) -> list[dict[str, NDArray[Any]]]:
@@ -63,6 +64,7 @@ def _parts(packed: Packed, folder: Path) -> list[dict[str, NDArray[Any]]]:
         raise UsageError(f"{folder} holds no lesson", "make it with scripts/train.py teach")
     try:
         about = dict(json.loads((folder / ABOUT).read_text("utf-8")))
+        most_tokens = int(about["teacher_tokens"])
         parts = [_read(path) for path in paths]
     except (OSError, KeyError, ValueError, TypeError, BadZipFile) as error:
         raise UsageError(f"{folder} is damaged: {error}", "teach into another folder") from error
@@ -70,6 +72,10 @@ def _parts(packed: Packed, folder: Path) -> list[dict[str, NDArray[Any]]]:
         raise UsageError(
             f"{folder} is about other texts than those packed", "teach into another folder"
         )
+    for part in parts:
+        lengths = packed.records["code_length"][part["rows"]]
+        read = np.minimum(1, most_tokens / lengths.clip(1))
+        part["read"] = np.where(part["variants"] == CODE, read, 1).astype(np.float32)
     return parts
 
 

@@ -72,8 +72,9 @@ class Batches:
             packed: The pairs.
             mixture: How they are mixed.
             negatives: (pairs, n), for each pair others that the model mistakes for it; -1: none.
-            course: Only its pairs, which were chosen by weight already, with their targets, and
-                what else it teaches.
+            course: Its pairs, which were chosen by weight already, with their targets, and what
+                else it teaches. Of other pairs only those with long code are taken, to tell it
+                from others: a teacher reads little of it.
 
         Raises:
             UsageError: there are fewer pairs than a batch has.
@@ -83,16 +84,21 @@ class Batches:
         records = packed.records
         self._rows: Rows = np.flatnonzero(~records["is_dev"])
         if course is not None:
-            self._rows = course.pairs.pairs
+            is_taught = np.isin(self._rows, course.pairs.pairs)
+            is_long = records["code_length"][self._rows] > LONG
+            self._rows = self._rows[is_taught | (is_long & (mixture.long_share > 0))]
         if len(self._rows) < mixture.pairs:
             raise UsageError(
                 f"{len(self._rows)} training pairs are less than a batch of {mixture.pairs}",
                 "mine more repositories, or make batches smaller",
             )
         chosen = records[self._rows]
-        self._weights = np.ones(len(chosen))
-        if course is None:
-            self._weights = weights_of(chosen, packed.about["kinds"])
+        self._weights = weights_of(chosen, packed.about["kinds"])
+        if course is not None:
+            others = ~np.isin(self._rows, course.pairs.pairs)
+            self._weights[others] *= mixture.long_share * (~others).sum()
+            self._weights[others] /= self._weights[others].sum()
+            self._weights[~others] = 1
         self._is_long = chosen["code_length"] > LONG
         self._languages, self._repos = chosen["language"], chosen["repo"]
 
@@ -102,26 +108,33 @@ class Batches:
         rows = self._draw(rng)
         if self._course is not None:
             return self._taught_batch(self._course, rows, rng)
+        return self._packed.batch(rows, self._ways(len(rows), rng), self._hard(rows, rng))
+
+    def _ways(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The way in which each of some pairs is asked for."""
         ways = np.array(self._mixture.variant_weights)
-        variants = rng.choice(VARIANTS, len(rows), p=ways / ways.sum())
-        return self._packed.batch(rows, variants, self._hard(rows, rng))
+        return rng.choice(VARIANTS, count, p=ways / ways.sum())
 
     def _taught_batch(self, course: Course, rows: Rows, rng: np.random.Generator) -> PairBatch:
-        """A batch of pairs with all that is taught beside them."""
-        taught, chunks = course.pairs, course.draw_chunks(rng)
+        """A batch of pairs, those that are taught first, with all that is taught beside them."""
+        pairs, chunks = course.pairs, course.draw_chunks(rng)
+        is_taught = np.isin(rows, pairs.pairs)
+        rows, others = rows[is_taught], rows[~is_taught]
         asked, more = course.draw_questions(rows, rng)
+        variants = np.concatenate([pairs.variants[asked], self._ways(len(others), rng)])
+        rows = np.concatenate([rows, others])
         hard = self._hard(rows, rng)
-        batch = self._packed.batch(rows, taught.variants[asked], hard)
-        questions = np.concatenate([asked, more])
-        codes = [taught.targets[taught.places_of_code(rows)]]
-        codes.append(np.zeros((len(hard), taught.targets.shape[1]), dtype=np.float32))
+        batch = self._packed.batch(rows, variants, hard)
+        nowhere = np.zeros((len(others) + len(hard), pairs.targets.shape[1]), dtype=np.float32)
+        targets = [pairs.targets[asked], nowhere[: len(others)], pairs.targets[more]]
+        targets += [pairs.targets[pairs.places_of_code(rows[: len(asked)])], nowhere]
         if course.chunks is not None:
-            codes.append(course.chunks.targets[chunks])
+            targets.append(course.chunks.targets[chunks])
             batch = batch.with_codes(*course.chunks.beside(self._packed.records[rows], chunks))
         return replace(
             batch,
-            queries=taught.texts(questions),
-            targets=np.concatenate([taught.targets[questions], *codes]),
+            queries=(*batch.queries, *pairs.texts(more)),
+            targets=np.concatenate(targets),
         )
 
     def rows(self, step: int) -> Rows:

@@ -88,7 +88,7 @@ class Plan:
         syllabus: The texts.
         teacher: Encodes as the larger model.
         start: Encodes as the model that training starts from.
-        facts: Names both models, as JSON.
+        facts: Names both models, as JSON, and what the first reads of a text: `teacher_tokens`.
     """
 
     syllabus: Syllabus
