@@ -96,9 +96,8 @@ class Batches:
         self._weights = weights_of(chosen, packed.about["kinds"])
         if course is not None:
             others = ~np.isin(self._rows, course.pairs.pairs)
-            self._weights[others] *= mixture.long_share * (~others).sum()
-            self._weights[others] /= self._weights[others].sum()
-            self._weights[~others] = 1
+            share = self._weights * others / max(1e-9, self._weights[others].sum())
+            self._weights = np.where(others, share * mixture.long_share * (~others).sum(), 1.0)
         self._is_long = chosen["code_length"] > LONG
         self._languages, self._repos = chosen["language"], chosen["repo"]
 
