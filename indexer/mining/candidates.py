@@ -152,11 +152,11 @@ class Finder:
                 is_copied = True
             elif self.offer != "chunks":
                 found += self._of_function(tree, unit, code, path, commit)
+        if is_copied:
+            return found
         if self.offer == "chunks":
-            return (
-                [] if is_copied else list(self._chunks(tree.source, tree.language, path, commit))
-            )
-        if not is_copied and self.offer == "pairs":
+            found += self._chunks(tree.source, tree.language, path, commit)
+        elif self.offer == "pairs":
             found += self._of_whole(tree, path, commit)
         return found
 

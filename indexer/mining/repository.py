@@ -171,13 +171,9 @@ class Miner:
         place = f"{self._settings.seed} {pair.repo} {pair.path} {pair.start_line} {pair.kind}"
         tie = hashlib.blake2b(place.encode("utf-8", "replace"), digest_size=8).digest()
         if pair.kind == "chunk":
+            weight = math.sqrt(min(pair.tokens, _LONG_CHUNK))
             luck = (int.from_bytes(tie, "little") + 1) / 2**64
-            return (
-                False,
-                0,
-                round(-1e9 * math.log(luck) / math.sqrt(min(pair.tokens, _LONG_CHUNK))),
-                tie,
-            )
+            return False, 0, round(-1e9 * math.log(luck) / weight), tie
         return is_short, PREFERENCE.index(pair.kind), -score, tie
 
     def _chosen(self, pairs: Iterable[Pair], dropped: Counter[str]) -> Iterator[Pair]:

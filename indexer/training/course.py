@@ -57,6 +57,14 @@ class Lesson:
         taught = taught.astype(np.float32) * column["read"][first, None]
         return cls(packed, rows, variants, taught, start.astype(np.float32))
 
+    @property
+    def key(self) -> str:
+        """Names the texts and what is said of them."""
+        digest = hashlib.blake2b(digest_size=8)
+        for column in (self.rows, self.variants, self.taught, self.start):
+            digest.update(column.tobytes())
+        return digest.hexdigest()
+
 
 def _parts(packed: Packed, folder: Path) -> list[dict[str, NDArray[Any]]]:
     paths = sorted(folder.glob("part-*.npz"))
@@ -94,18 +102,20 @@ class Taught:
         rows: (n,), packed rows, in rising order.
         variants: (n,), the way to ask, or `CODE`, in rising order for each row.
         targets: (n, E), unit vectors.
+        key: Names the lesson.
     """
 
     packed: Packed
     rows: Rows
     variants: NDArray[np.int64]
     targets: Vectors
+    key: str
 
     @classmethod
     def of(cls, lesson: Lesson, space: Space) -> Taught:
         """The targets that a lesson's vectors have in a space."""
         targets = space.vectors(lesson.taught, lesson.start)
-        return cls(lesson.packed, lesson.rows, lesson.variants, targets)
+        return cls(lesson.packed, lesson.rows, lesson.variants, targets, lesson.key)
 
     @cached_property
     def codes(self) -> NDArray[np.int64]:
@@ -189,12 +199,9 @@ class Course:
 
     @property
     def key(self) -> str:
-        """Names the texts and their targets, and how many a batch has."""
-        digest = hashlib.blake2b(digest_size=8)
-        for taught in self._taught:
-            digest.update(taught.rows.tobytes() + taught.targets.tobytes())
-        digest.update(repr((self.more_questions, self.chunks_per_batch)).encode())
-        return digest.hexdigest()
+        """Names the lessons and how much of them a batch has."""
+        lessons = " ".join(taught.key for taught in self._taught)
+        return f"{lessons} {self.more_questions} {self.chunks_per_batch}"
 
     @property
     def known(self) -> tuple[Vectors, Vectors]:
@@ -219,7 +226,7 @@ class Course:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The places of a question for each of some pairs, and of a batch's other ones."""
         ways = [rng.permutation(self.pairs.ways_to_ask(row)) for row in rows.tolist()]
-        asked = np.array([places[0] for places in ways])
+        asked = np.array([places[0] for places in ways], dtype=np.int64)
         others = rng.choice(self.pairs.questions, self.more_questions)
         rest = np.concatenate([*(places[1:] for places in ways), others])
         return asked, np.setdiff1d(rest, asked)
