@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.errors import UsageError
 from indexer.training.packed import Packed, Rows
 from indexer.training.records import Records, not_negatives
-from indexer.training.taught import ABOUT, CODE, COLUMNS, text
+from indexer.training.taught import ABOUT, CODE, COLUMNS, texts
 from models.inputs import EncoderInput
 from models.teacher import Space
 
@@ -143,8 +143,7 @@ class Taught:
 
     def texts(self, places: NDArray[np.int64]) -> tuple[EncoderInput, ...]:
         """What stands at some places."""
-        named = zip(self.rows[places].tolist(), self.variants[places].tolist(), strict=True)
-        return tuple(text(self.packed, *place) for place in named)
+        return texts(self.packed, self.rows[places], self.variants[places])
 
     def beside(
         self, records: Records, places: NDArray[np.int64]

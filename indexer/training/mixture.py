@@ -84,9 +84,10 @@ class Batches:
         records = packed.records
         self._rows: Rows = np.flatnonzero(~records["is_dev"])
         if course is not None:
-            is_taught = np.isin(self._rows, course.pairs.pairs)
+            others = ~np.isin(self._rows, course.pairs.pairs)
             is_long = records["code_length"][self._rows] > LONG
-            self._rows = self._rows[is_taught | (is_long & (mixture.long_share > 0))]
+            kept = ~others | (is_long & (mixture.long_share > 0))
+            self._rows, others = self._rows[kept], others[kept]
         if len(self._rows) < mixture.pairs:
             raise UsageError(
                 f"{len(self._rows)} training pairs are less than a batch of {mixture.pairs}",
@@ -95,7 +96,6 @@ class Batches:
         chosen = records[self._rows]
         self._weights = weights_of(chosen, packed.about["kinds"])
         if course is not None:
-            others = ~np.isin(self._rows, course.pairs.pairs)
             share = self._weights * others / max(1e-9, self._weights[others].sum())
             self._weights = np.where(others, share * mixture.long_share * (~others).sum(), 1.0)
         self._is_long = chosen["code_length"] > LONG

@@ -100,15 +100,17 @@ class Plan:
         """What is stored of some rows: a line for each text, (n,) and (n, T) and (n, E)."""
         ways = self.syllabus.variants(rows, number)
         places, variants = np.repeat(rows, ways.shape[1]), ways.ravel()
-        named = zip(places.tolist(), variants.tolist(), strict=True)
-        texts = [text(packed, *place) for place in named]
-        taught, start = (embed(texts).astype(np.float16) for embed in (self.teacher, self.start))
+        said = texts(packed, places, variants)
+        taught, start = (embed(said).astype(np.float16) for embed in (self.teacher, self.start))
         return dict(zip(COLUMNS, (places, variants, taught, start), strict=True))
 
 
-def text(packed: Packed, row: int, variant: int) -> EncoderInput:
-    """One of the ways to ask for a pair's code, or the code."""
-    return packed.code(row) if variant == CODE else packed.query(row, variant)
+def texts(packed: Packed, rows: Rows, variants: NDArray[np.int64]) -> tuple[EncoderInput, ...]:
+    """Of each row one of the ways to ask for its code, or the code."""
+    return tuple(
+        packed.code(row) if variant == CODE else packed.query(row, variant)
+        for row, variant in zip(rows.tolist(), variants.tolist(), strict=True)
+    )
 
 
 def teach(
