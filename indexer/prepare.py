@@ -110,7 +110,8 @@ class Preparer:
         limit = self._config.max_tokens
         if len(tokens) > limit:  # one token of many characters can cut into more than the margin
             tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
-        read = encoder_input(tokens, chunk.links, self._config, self._prior)
+        has_head = chunk.kind == "function" and part <= 1
+        read = encoder_input(tokens, chunk.links, self._config, self._prior, has_head)
         return PreparedChunk(
             chunk.kind,
             chunk.symbol,

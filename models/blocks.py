@@ -47,7 +47,10 @@ class BlockPattern:
 
 
 def select_blocks(
-    length: int, config: SasaConfig, scores: NDArray[np.float32] | None = None
+    length: int,
+    config: SasaConfig,
+    scores: NDArray[np.float32] | None = None,
+    is_function: bool = False,
 ) -> BlockPattern:
     """Choose the blocks of every row: window, global, then the best scored of the rest.
 
@@ -60,9 +63,11 @@ def select_blocks(
         config: the pattern's parts and sizes.
         scores: (N, N), how much blocks have to do with each other (`models.scores`); a row takes
             only blocks that score above 0.
+        is_function: the first `config.head_blocks` are a function's head, which is read by itself.
     """
     blocks = config.block_count(length)
-    width = min(blocks, config.row_blocks)
+    head = min(blocks, config.head_blocks) if is_function else 0
+    width = min(blocks, max(config.row_blocks, head))
     if length <= config.full_tokens:
         return BlockPattern(
             np.tile(np.arange(width, dtype=np.int32), (blocks, 1)),
@@ -73,8 +78,10 @@ def select_blocks(
         allowed |= global_mask(blocks, config)
     index = np.zeros((blocks, width), dtype=np.int32)
     count = np.zeros(blocks, dtype=np.int32)
-    for row in range(blocks):
-        chosen = _fill_row(allowed[row], None if scores is None else scores[row], width)
+    index[:head, :head], count[:head] = np.arange(head), head
+    for row in range(head, blocks):
+        row_scores = None if scores is None else scores[row]
+        chosen = _fill_row(allowed[row], row_scores, config.row_blocks)
         count[row] = len(chosen)
         index[row, : min(len(chosen), width)] = chosen[:width]
     return BlockPattern(index, count)

@@ -28,7 +28,9 @@ class SasaConfig:
     `global_blocks` blocks that see and are seen by everything (the first, then the last with text
     in it), and up to `top_k_blocks` more: those that the syntax tree and the frequency prior
     connect it to, the prior counting `frequency_weight` of the whole (in `bigbird` random ones).
-    Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time.
+    Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time. In
+    longer functions the first `head_blocks` blocks see each other alone: what a function says of
+    itself stands there, and reads best undiluted.
     A vector is a mean in which the token at position t counts 1 / (1 + t / `head_tokens`): a text
     says what it is about at its head. 0: all tokens count alike.
     """
@@ -38,6 +40,7 @@ class SasaConfig:
     window_blocks: int = 3
     global_blocks: int = 2
     top_k_blocks: int = 3
+    head_blocks: int = 8
     frequency_weight: float = 0.5
     full_up_to: int = 1024
     max_tokens: int = 4096
@@ -50,10 +53,9 @@ class SasaConfig:
             raise ValueError(f"max_tokens must be a multiple of block_size, got {self}")
         if self.window_blocks < 1 or self.window_blocks % 2 == 0:
             raise ValueError(f"window_blocks must be odd, got {self.window_blocks}")
-        if self.global_blocks < 0 or self.top_k_blocks < 0 or self.full_up_to < 0:
-            raise ValueError(f"numbers of blocks and tokens must not be negative, got {self}")
-        if self.head_tokens < 0:
-            raise ValueError(f"head_tokens must not be negative, got {self.head_tokens}")
+        for name in ("global_blocks", "top_k_blocks", "head_blocks", "full_up_to", "head_tokens"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.frequency_weight <= 1:
             raise ValueError(f"frequency_weight must be in 0..1, got {self.frequency_weight}")
 

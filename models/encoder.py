@@ -162,7 +162,8 @@ def collate(
     for row, item in enumerate(inputs):
         rows, columns = item.pattern.block_index.shape
         index[row, :rows, :columns] = item.pattern.block_index
-        count[row, :rows] = item.pattern.block_count
+        own = item.pattern.block_count
+        count[row, :rows] = np.where(own > columns, blocks + 1, own)  # global, whatever the width
     key_mask, block_index, block_count = map(torch.from_numpy, (mask, index, count))
     pattern = AttentionPattern(key_mask, block_index, block_count, block_size)
     return Batch(torch.from_numpy(ids), pattern, path)

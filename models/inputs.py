@@ -43,6 +43,7 @@ def encoder_input(
     links: NDArray[np.int32],
     config: SasaConfig,
     prior: FrequencyPrior | None = None,
+    is_function: bool = False,
 ) -> EncoderInput:
     """Turn tokens and related character offsets into an input.
 
@@ -51,6 +52,7 @@ def encoder_input(
         links: (n, 2) character offsets of related places in the text; may be empty.
         config: the parts and the sizes of the pattern.
         prior: the checkpoint's frequency prior, if it has one.
+        is_function: the text begins with a function's head.
     """
     length = len(tokens)
     if length > config.max_tokens:
@@ -58,7 +60,7 @@ def encoder_input(
     scores = None
     if length > config.full_tokens:
         scores = block_scores(tokens.ids, token_positions(tokens, links), config, prior)
-    return EncoderInput(tokens.ids, select_blocks(length, config, scores))
+    return EncoderInput(tokens.ids, select_blocks(length, config, scores, is_function))
 
 
 def query_input(

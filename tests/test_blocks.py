@@ -79,6 +79,28 @@ def test_up_to_a_length_every_pattern_is_full():
         assert select_blocks(25, config).covers_all_pairs == (pattern == "full")
 
 
+def test_a_head_sees_itself_alone_and_is_seen_as_before():
+    config = replace(SMALL, head_blocks=3)
+    scores = np.zeros((8, 8), dtype=np.float32)
+    scores[1, 6] = scores[4, 1] = 1.0
+    assert picture(select_blocks(16, config, scores, is_function=True).dense()) == [
+        "###.....",
+        "###.....",
+        "###.....",
+        "#.###..#",
+        "##.###.#",
+        "#...####",
+        "#....###",
+        "########",
+    ]
+
+
+def test_a_head_may_be_wider_than_other_rows_and_longer_than_the_input():
+    config = replace(SMALL, pattern="window", head_blocks=5)
+    assert picture(select_blocks(12, config, is_function=True).dense())[4:] == ["#####.", "....##"]
+    assert select_blocks(10, config, is_function=True).covers_all_pairs
+
+
 @given(
     st.integers(1, 700),
     st.sampled_from([1, 3, 5]),
@@ -116,5 +138,7 @@ def test_settings_outside_their_range_are_refused():
         SasaConfig(max_tokens=1000)
     with pytest.raises(ValueError, match="frequency_weight"):
         SasaConfig(frequency_weight=1.5)
+    with pytest.raises(ValueError, match="head_blocks must not be negative, got -1"):
+        SasaConfig(head_blocks=-1)
     with pytest.raises(ValueError, match="unknown SASA settings: blok"):
         SasaConfig.from_mapping({"blok": 3})

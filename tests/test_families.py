@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel
 from models.architecture import load_model
 from models.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from models.config import SasaConfig
-from models.encoder import Encoder
+from models.encoder import Encoder, collate
 from models.inputs import EncoderInput, encoder_input
 from models.light_encoder import LightEncoder
 from models.tokenizer import Tokens
@@ -35,13 +35,13 @@ class Model:
     encoder: Encoder
     original: Any
 
-    def input(self, length: int) -> EncoderInput:
+    def input(self, length: int, is_function: bool = False) -> EncoderInput:
         """Random tokens with links all over them."""
         random = np.random.default_rng(length)
         ids = random.integers(5, self.original.config.vocab_size, length).astype(np.int32)
         links = random.integers(0, length, (2 * length, 2)).astype(np.int32)
         tokens = Tokens(ids, np.arange(length, dtype=np.int32))
-        return encoder_input(tokens, links, self.checkpoint.sasa)
+        return encoder_input(tokens, links, self.checkpoint.sasa, is_function=is_function)
 
     def own_vector(self, item: EncoderInput, **arguments: Any) -> np.ndarray:
         """What transformers makes of an input."""
@@ -212,6 +212,30 @@ def test_tokens_count_by_their_position_where_the_checkpoint_says_so(tmp_path):
         expected = sum(token / (1 + place / 5) for place, token in enumerate(hidden))
         assert np.allclose(vector, expected / expected.norm(), atol=1e-6)
     assert np.allclose(LightEncoder(model.checkpoint).embed(items), vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_functions_head_is_read_without_the_rest(family, tmp_path):
+    settings = SASA | {"head_blocks": 3}
+    model = opened(save_model(family, tmp_path, sasa=settings))
+    one, other = model.input(120, is_function=True), model.input(200, is_function=True)
+    other = replace(other, ids=np.concatenate([one.ids[:24], other.ids[24:]]))
+    batch = collate([one, other], settings["block_size"], "gather", model.checkpoint.pad_id)
+    with torch.inference_mode():
+        hidden = model.encoder.model(**batch.arguments(torch.device("cpu"))).last_hidden_state
+    assert np.allclose(hidden[0, :24], hidden[1, :24], atol=1e-9)
+    assert not np.allclose(hidden[0, 24:120], hidden[1, 24:120], atol=1e-2)
+    vectors = model.encoder.embed([one, other])
+    assert np.allclose(model.encoder.embed([one, other], "dense"), vectors, atol=1e-6)
+    if model.checkpoint.is_bert:
+        assert np.allclose(LightEncoder(model.checkpoint).embed([one, other]), vectors, atol=1e-5)
+
+
+def test_a_function_with_full_attention_is_read_like_any_text(tmp_path):
+    model = opened(save_model("bert", tmp_path, sasa=SASA | {"head_blocks": 3}))
+    assert model.input(FULL, is_function=True).pattern.covers_all_pairs
+    assert not model.input(FULL + 1, is_function=True).pattern.dense()[:3, 3:].any()
+    assert model.input(FULL + 1).pattern.dense()[0].all()
 
 
 @pytest.mark.parametrize("with_head", [False, True])

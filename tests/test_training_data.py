@@ -84,8 +84,9 @@ def pair(number: int, repo: str, **changes: object) -> Pair:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     folder = tmp_path_factory.mktemp("model")
-    sizes = {"block_size": 16, "window_blocks": 3, "top_k_blocks": 2, "full_up_to": 0}
-    return open_checkpoint(save_model("bert", folder, sasa=sizes | {"max_tokens": 2048}))
+    sizes = {"block_size": 16, "window_blocks": 3, "top_k_blocks": 2, "head_blocks": 2}
+    sizes |= {"full_up_to": 0, "max_tokens": 2048}
+    return open_checkpoint(save_model("bert", folder, sasa=sizes))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_packed_code_is_what_the_encoder_would_read(packed, model):
         links = np.array(
             [[0, len(source.code) - len("def f(path):\n") - len(str(number))], [4, 8]]
         )
-        expected = encoder_input(tokens, links.astype(np.int32), model.sasa)
+        expected = encoder_input(tokens, links.astype(np.int32), model.sasa, is_function=True)
         found = packed.code(number)
         assert found.ids.tolist() == expected.ids.tolist()
         assert found.pattern.dense().tolist() == expected.pattern.dense().tolist()

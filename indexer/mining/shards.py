@@ -60,6 +60,11 @@ class Pair:
     long_query: str = ""
     links: tuple[int, ...] = ()
 
+    @property
+    def is_function(self) -> bool:
+        """Whether the code is known to be one function, not a file or an example."""
+        return bool(self.symbol) and self.kind != "chunk"
+
     def to_json(self) -> str:
         """One line of JSON; what is empty and optional is left out."""
         record = asdict(self)

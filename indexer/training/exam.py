@@ -155,13 +155,14 @@ class Examiner:
 
 def code_inputs(
     pairs: Iterable[Pair],
-    tokens: Iterable[Tokens],
+    texts: Iterable[Tokens],
     config: SasaConfig,
     prior: FrequencyPrior | None,
 ) -> Iterator[EncoderInput]:
     """The codes of pairs as the encoder reads them; what exceeds its length is cut."""
-    for pair, read in zip(pairs, tokens, strict=True):
-        yield encoder_input(read.cut(config.max_tokens), decoded_links(pair.links), config, prior)
+    for pair, text in zip(pairs, texts, strict=True):
+        tokens, links = text.cut(config.max_tokens), decoded_links(pair.links)
+        yield encoder_input(tokens, links, config, prior, pair.is_function)
 
 
 def _origin(number: int, source: Source) -> Origin:

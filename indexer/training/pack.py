@@ -177,11 +177,10 @@ class _Packer:
 
     def _pattern(self, pair: Pair, tokens: Tokens) -> NDArray[np.int32]:
         """A row of `block_index (N, K)`, then `block_count (N,)`; empty for full attention."""
-        config = self._checkpoint.sasa
-        if len(tokens) <= config.full_tokens:
+        config, links = self._checkpoint.sasa, decoded_links(pair.links)
+        pattern = encoder_input(tokens, links, config, self._prior, pair.is_function).pattern
+        if pattern.covers_all_pairs:
             return np.empty(0, dtype=np.int32)
-        links = decoded_links(pair.links)
-        pattern = encoder_input(tokens, links, config, self._prior).pattern
         return np.concatenate([pattern.block_index.ravel(), pattern.block_count])
 
     def _number(self, name: str, value: str) -> int:

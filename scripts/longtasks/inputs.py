@@ -33,7 +33,8 @@ def settings_of(
     if system == TRUNCATED:
         return replace(checkpoint.sasa, pattern="full", max_tokens=LONG)
     full = checkpoint.sasa.full_up_to if full_up_to is None else full_up_to
-    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens, full_up_to=full)
+    sizes = {"max_tokens": max_tokens, "full_up_to": full, "head_blocks": 0}  # as published
+    return replace(checkpoint.sasa, pattern=system, **sizes)
 
 
 class Reader:
