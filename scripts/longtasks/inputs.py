@@ -33,8 +33,7 @@ def settings_of(
     if system == TRUNCATED:
         return replace(checkpoint.sasa, pattern="full", max_tokens=LONG)
     full = checkpoint.sasa.full_up_to if full_up_to is None else full_up_to
-    sizes = {"max_tokens": max_tokens, "full_up_to": full, "head_blocks": 0}  # as published
-    return replace(checkpoint.sasa, pattern=system, **sizes)
+    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens, full_up_to=full)
 
 
 class Reader:
@@ -55,7 +54,7 @@ class Reader:
         return encoder_input(tokens, no_links(), self._config)
 
     def code(self, code: str, language: str, without_documentation: bool = False) -> EncoderInput:
-        """A function with the links of its own tree, cut at the model's limit.
+        """A function with the links of its own tree, cut at the model's limit, as the paper reads it.
 
         Args:
             code: The raw source.
