@@ -54,7 +54,7 @@ class Reader:
         return encoder_input(tokens, no_links(), self._config)
 
     def code(self, code: str, language: str, without_documentation: bool = False) -> EncoderInput:
-        """A function with the links of its own tree, cut at the model's limit, as the paper reads it.
+        """A function with its own tree's links, cut at the model's limit, as the paper has it.
 
         Args:
             code: The raw source.
