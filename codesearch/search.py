@@ -101,11 +101,14 @@ def rank(
     if terms.symbol is None:
         hits = _best_first(_with_phrases(hits, terms))
     if every_chunk:
-        return [SearchResult(hit, strongest=hit.score) for hit in hits]
+        return _best_results(_chunk_result(hit, terms) for hit in hits)
     files: dict[tuple[int, str], list[Hit]] = {}
     for hit in hits:
         files.setdefault((id(hit.target), hit.chunk.path), []).append(hit)
-    results = [_file_result(group, terms) for group in files.values()]
+    return _best_results(_file_result(group, terms) for group in files.values())
+
+
+def _best_results(results: Iterable[SearchResult]) -> list[SearchResult]:
     return sorted(results, key=lambda result: (-result.score, *result.best.place))
 
 
@@ -150,13 +153,22 @@ def _file_result(hits: Sequence[Hit], terms: QueryTerms) -> SearchResult:
     """One file's hits, best first, as a result: a unit in front rather than the file around it."""
     front = next((hit for hit in hits if hit.chunk.kind != "file"), hits[0])
     more = tuple(hit for hit in hits if hit is not front)
-    chunk, target = front.chunk, front.target
-    if terms.is_pasted:
-        return SearchResult(front, more, hits[0].score)
     whole = [h.parts.vector * h.parts.standing for h in hits if h.chunk.kind == "file"]
-    file = FileParts(
+    return SearchResult(front, more, hits[0].score, _file_parts(front, terms, whole))
+
+
+def _chunk_result(hit: Hit, terms: QueryTerms) -> SearchResult:
+    """A hit by itself, with what its file adds whichever of its chunks are found."""
+    return SearchResult(hit, (), hit.score, _file_parts(hit, terms))
+
+
+def _file_parts(hit: Hit, terms: QueryTerms, whole: Sequence[float] = ()) -> FileParts:
+    """What the file of a hit adds; `whole`: the vector parts of its chunks that are the file."""
+    if terms.is_pasted:
+        return FileParts()
+    chunk, depth = hit.chunk, hit.target.usual_depth
+    return FileParts(
         path_score(chunk.path, terms),
         whole_file(whole),
-        prior(chunk.file_bytes, chunk.path, target.usual_depth),
+        prior(chunk.file_bytes, chunk.path, depth),
     )
-    return SearchResult(front, more, hits[0].score, file)

@@ -60,6 +60,8 @@ def main() -> None:
     name, command = arguments.benchmark, f"python scripts/evaluate.py {arguments.benchmark}"
     if name == "repo-search" and arguments.vectors_only:
         name, command = f"{name}-vectors", f"{command} --vectors-only"
+    elif name == "repo-search" and arguments.every_chunk:
+        name, command = f"{name}-chunks", f"{command} --every-chunk"
     report = provenance(name, command)
     report["model"] = open_checkpoint(arguments.model).fingerprint
     report |= run(arguments)

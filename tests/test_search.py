@@ -12,6 +12,7 @@ from codesearch.answer import Searcher
 from codesearch.candidates import Filters
 from codesearch.formats import score_parts
 from codesearch.indexing import Wish, index_location
+from codesearch.ranking import FileParts
 from indexer.errors import UsageError
 from indexer.progress import SILENCE
 from indexer.sources.listing import Selection
@@ -117,6 +118,20 @@ def test_asking_for_more_than_exists_returns_what_exists_in_the_same_order(searc
     everything = places(searcher, "load settings", top_k=10_000, every_chunk=True)
     for top_k in (1, 2, 3, 7):
         assert places(searcher, "load settings", None, top_k, True) == everything[:top_k]
+
+
+def test_a_files_name_speaks_for_each_of_its_chunks(searcher):
+    results = searcher.answer("retry in net", Filters(), 100, every_chunk=True).results
+    gained = {}
+    for result in results:
+        gained.setdefault(result.best.chunk.path, set()).add(result.file)
+    assert len([result for result in results if result.best.chunk.path == "app/net.py"]) > 2
+    (net,), (config,) = gained["app/net.py"], gained["app/config.py"]
+    assert net.path > config.path
+    scores = [result.score for result in results]
+    assert scores == sorted(scores, reverse=True)
+    pasted = searcher.answer("return self.get(url)\nexcept:", Filters(), 9, every_chunk=True)
+    assert {result.file for result in pasted.results} == {FileParts()}
 
 
 def test_filters_take_part_inside_the_search(searcher):
