@@ -197,7 +197,7 @@ class IndexBuild:
         settle_known(store, vectors)
         if max_tokens is not None and store.pending_tokens() > max_tokens:
             return Encoded()
-        backlog = Backlog(store, pace, self.checkpoint.sasa.full_tokens, added)
+        backlog = Backlog(store, pace, added)
         if not backlog.wait_for_work():
             return Encoded()
         if added.done():

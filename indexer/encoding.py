@@ -80,10 +80,9 @@ class Encoded:
 class Backlog:
     """The inputs that wait, handed out in batches; more may come while `preparing` runs."""
 
-    def __init__(self, store: Store, pace: Pace, full_tokens: int, preparing: Future[Any]) -> None:
+    def __init__(self, store: Store, pace: Pace, preparing: Future[Any]) -> None:
         self._store = store
         self._pace = pace
-        self._full_tokens = full_tokens
         self._preparing = preparing
         self._batches: deque[list[bytes]] = deque()
         self._taken: dict[bytes, int] = {}  # tokens of what is handed out, and not stored yet
@@ -145,7 +144,7 @@ class Backlog:
     def _form_batches(self, waiting: list[tuple[bytes, int]], is_all: bool) -> None:
         """Cut what waits into batches; the last one is left to grow, unless that is all."""
         lengths = [tokens for _, tokens in waiting]
-        formed = list(batches(lengths, self._full_tokens, self._pace.batch_tokens))
+        formed = list(batches(lengths, self._pace.batch_tokens))
         if len(formed) > 1 and not is_all:
             formed.pop()
         for positions in formed:

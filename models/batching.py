@@ -1,12 +1,15 @@
 """Which inputs are encoded together, and how many at a time on which device.
 
-Longest first, so that the inputs of a batch are of like length and padding stays small.
+Longest first, so that the inputs of a batch are of like length and padding stays small; and
+inputs with sparse attention apart from those with full, so that these keep the faster path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from models.inputs import EncoderInput
 
 # A batch that is at least half full is closed before more than this of it is padding.
 MAX_PADDING = 0.03
@@ -45,13 +48,10 @@ def pace_of(device_type: str) -> Pace:
     return ON_CUDA if device_type == "cuda" else ON_CPU
 
 
-def batches(
-    lengths: Sequence[int], full_tokens: int, budget: int = ON_CPU.batch_tokens
-) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], budget: int = ON_CPU.batch_tokens) -> Iterator[list[int]]:
     """Group inputs of like length, longest first, into batches of at most `budget` tokens.
 
-    Inputs above and below `full_tokens` never share a batch, so that short ones keep full
-    attention. Yields positions in `lengths`; an input above the budget is a batch of its own.
+    Yields positions in `lengths`; an input above the budget is a batch of its own.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batch: list[int] = []
@@ -59,12 +59,28 @@ def batches(
     for position in order:
         length, longest = lengths[position], lengths[batch[0]] if batch else 0
         size, grown = longest * len(batch), longest * (len(batch) + 1)
-        crosses = longest > full_tokens >= length
-        sparse = size * 2 >= budget and grown - tokens - length > MAX_PADDING * grown
-        if batch and (crosses or grown > budget or sparse):
+        unlike = size * 2 >= budget and grown - tokens - length > MAX_PADDING * grown
+        if batch and (grown > budget or unlike):
             yield batch
             batch, tokens = [], 0
         batch.append(position)
         tokens += length
     if batch:
         yield batch
+
+
+def input_batches(
+    inputs: Sequence[EncoderInput], budget: int = ON_CPU.batch_tokens
+) -> Iterator[list[int]]:
+    """Group inputs like `batches`, each batch of one kind of attention; yields positions."""
+    for places in by_attention(inputs):
+        for group in batches([len(inputs[place]) for place in places], budget):
+            yield [places[position] for position in group]
+
+
+def by_attention(inputs: Sequence[EncoderInput]) -> list[list[int]]:
+    """The positions of the inputs with sparse attention and of those with full, if any."""
+    kinds: dict[bool, list[int]] = {False: [], True: []}
+    for place, item in enumerate(inputs):
+        kinds[item.pattern.covers_all_pairs].append(place)
+    return [places for places in kinds.values() if places]

@@ -55,8 +55,8 @@ def select_blocks(
     """Choose the blocks of every row: window, global, then the best scored of the rest.
 
     A row has room for `config.row_blocks`; where the window or the global blocks are cut off by
-    an edge or overlap, their room goes to scored blocks. An input of up to `config.full_tokens`
-    tokens has full attention.
+    an edge or overlap, their room goes to scored blocks. Where `config.is_sparse` says no, all
+    blocks see each other.
 
     Args:
         length: tokens of the input.
@@ -68,7 +68,7 @@ def select_blocks(
     blocks = config.block_count(length)
     head = min(blocks, config.head_blocks) if is_function else 0
     width = min(blocks, max(config.row_blocks, head))
-    if length <= config.full_tokens:
+    if not config.is_sparse(length, is_function):
         return BlockPattern(
             np.tile(np.arange(width, dtype=np.int32), (blocks, 1)),
             np.full(blocks, blocks, dtype=np.int32),

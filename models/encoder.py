@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from models.architecture import load_model
 from models.attention import AttentionPath
 from models.attention_pattern import AttentionPattern
-from models.batching import batches, pace_of
+from models.batching import by_attention, input_batches, pace_of
 from models.checkpoint import Checkpoint, CheckpointError, Pooling
 from models.flex import block_mask_of
 from models.inputs import EncoderInput, query_input
@@ -69,7 +69,21 @@ class Encoder:
     def embed(
         self, inputs: Sequence[EncoderInput], path: AttentionPath | None = None
     ) -> NDArray[np.float32]:
-        """Encode one batch to unit vectors, (B, E); `path` None leaves it to `paths`."""
+        """Encode one batch to unit vectors, (B, E), those with sparse attention apart.
+
+        Args:
+            inputs: Of like length.
+            path: How all of them are; None leaves it to `paths`.
+        """
+        kinds = [list(range(len(inputs)))] if path is not None else by_attention(inputs)
+        vectors = np.empty((len(inputs), self._dimension), dtype=np.float32)
+        for places in kinds:
+            vectors[places] = self._embed([inputs[place] for place in places], path)
+        return vectors
+
+    def _embed(
+        self, inputs: Sequence[EncoderInput], path: AttentionPath | None
+    ) -> NDArray[np.float32]:
         started = perf_counter()
         path = self.paths.choose(inputs) if path is None else path
         batch = collate(inputs, self.config.block_size, path, self._pad_id)
@@ -87,11 +101,10 @@ class Encoder:
             advance: Told of the tokens of each batch that is done.
         """
         vectors = np.zeros((len(inputs), self._dimension), dtype=np.float32)
-        lengths = [len(item) for item in inputs]
-        budget = pace_of(self.device.type).batch_tokens
-        for group in batches(lengths, self.config.full_tokens, budget):
-            vectors[group] = self.embed([inputs[place] for place in group])
-            advance(sum(lengths[place] for place in group))
+        for group in input_batches(inputs, pace_of(self.device.type).batch_tokens):
+            batch = [inputs[place] for place in group]
+            vectors[group] = self.embed(batch)
+            advance(sum(map(len, batch)))
         return vectors
 
     def knows(self, word: str) -> bool:

@@ -58,7 +58,7 @@ def encoder_input(
     if length > config.max_tokens:
         raise ValueError(f"{length} tokens are more than the model's {config.max_tokens}")
     scores = None
-    if length > config.full_tokens:
+    if config.is_sparse(length, is_function):
         scores = block_scores(tokens.ids, token_positions(tokens, links), config, prior)
     return EncoderInput(tokens.ids, select_blocks(length, config, scores, is_function))
 

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from models.architecture import load_model
-from models.batching import batches
+from models.batching import input_batches
 from models.checkpoint import Checkpoint
 from models.encoder import Batch, collate, pool
 from models.inputs import EncoderInput
@@ -54,8 +54,7 @@ class Student:
 
     def chunks(self, inputs: Sequence[EncoderInput]) -> list[list[int]]:
         """Positions of inputs that are encoded together: of like length, within the budget."""
-        lengths = [len(item) for item in inputs]
-        return list(batches(lengths, self._config.full_tokens, self._chunk_tokens))
+        return list(input_batches(inputs, self._chunk_tokens))
 
     def encode(self, inputs: Sequence[EncoderInput]) -> Tensor:
         """Unit vectors (n, E) with gradients, in the order of the inputs."""

@@ -82,7 +82,7 @@ class Teacher:
         lengths = [len(row) for row in rows]
         found: list[Vectors] = []
         places: list[int] = []
-        for batch in batches(lengths, self.max_tokens, self._chunk_tokens):
+        for batch in batches(lengths, self._chunk_tokens):
             found.append(self._embed([rows[i] for i in batch]))
             places += batch
         return np.concatenate(found)[np.argsort(places)]

@@ -37,7 +37,7 @@ from indexer.syntax.links import no_links
 from indexer.training.augmented import beyond_head
 from indexer.training.exam import code_inputs
 from indexer.training.retrieval import Ranks, answer_ranks, by_length, word_ranks
-from models.batching import batches
+from models.batching import input_batches
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.config import SasaConfig
 from models.encoder import Encoder
@@ -203,8 +203,7 @@ class Bench:
         new = list(
             {key: item for key, item in zip(keys, inputs, strict=True) if key not in known}.items()
         )
-        lengths = [len(item) for _, item in new]
-        groups = list(batches(lengths, self.checkpoint.sasa.full_tokens))
+        groups = list(input_batches([item for _, item in new]))
         for group in track(groups, "encoding", console=stderr, disable=not groups):
             vectors = self.encoder.embed([new[place][1] for place in group])
             self.store.put([new[place][0] for place in group], vectors)

@@ -95,6 +95,17 @@ def test_a_head_sees_itself_alone_and_is_seen_as_before():
     ]
 
 
+@pytest.mark.parametrize("pattern", ["sasa", "longformer"])
+def test_a_function_is_sparse_from_its_head_on_where_other_texts_have_full_attention(pattern):
+    config = replace(SMALL, pattern=pattern, head_blocks=3, full_up_to=20)
+    assert select_blocks(6, config, is_function=True).covers_all_pairs
+    mask = select_blocks(7, config, is_function=True).dense()
+    assert picture(mask) == ["###.", "###.", "###.", "####"]
+    assert select_blocks(20, config).covers_all_pairs
+    for whole in (replace(config, pattern="full"), replace(config, head_blocks=0)):
+        assert select_blocks(20, whole, is_function=True).covers_all_pairs
+
+
 def test_a_head_may_be_wider_than_other_rows_and_longer_than_the_input():
     config = replace(SMALL, pattern="window", head_blocks=5)
     assert picture(select_blocks(12, config, is_function=True).dense())[4:] == ["#####.", "....##"]

@@ -151,9 +151,8 @@ def test_a_text_above_the_limit_keeps_its_closing_token(tokenizer, checkpoint):
 
 def test_batches_hold_every_input_once_within_the_budget():
     lengths = [5, 600, 30, 512, 513, 4096, 9000, 1]
-    groups = list(batches(lengths, full_tokens=512, budget=4096))
+    groups = list(batches(lengths, budget=4096))
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         longest = max(lengths[i] for i in group)
         assert len(group) == 1 or longest * len(group) <= 4096
-        assert len({lengths[i] > 512 for i in group}) == 1

@@ -36,7 +36,6 @@ from tests.git_repositories import make_repository
 from tests.test_build import CountingEncoder, content
 
 PACE = Pace(batch_tokens=256, overlaps=True, pool_batches=4)
-FULL_TOKENS = 512
 
 
 def prepared(number: int, length: int) -> PreparedFile:
@@ -91,7 +90,7 @@ def test_everything_is_encoded_once_longest_first(store, vectors):
     lengths = [5, 40, 7, 90, 300, 41, 6, 88]
     add(store, lengths)
     encoder = Remembering()
-    backlog = Backlog(store, PACE, FULL_TOKENS, a_preparation())
+    backlog = Backlog(store, PACE, a_preparation())
     done = encode_backlog(backlog, store, vectors, encoder, SILENCE)
     assert encoder.batches == [[300], [90, 88], [41, 40, 7, 6], [5]]
     assert (done.batches, done.chunks, done.tokens) == (4, 8, sum(lengths))
@@ -106,7 +105,7 @@ def test_a_window_smaller_than_what_waits_leaves_nothing_out(store, vectors, mon
     lengths = list(range(1, 100))
     add(store, lengths)
     encoder = Remembering()
-    backlog = Backlog(store, PACE, FULL_TOKENS, a_preparation())
+    backlog = Backlog(store, PACE, a_preparation())
     encode_backlog(backlog, store, vectors, encoder, SILENCE)
     assert sorted(encoder.seen) == list(range(99))
     assert [n for batch in encoder.batches for n in batch] == sorted(lengths, reverse=True)
@@ -114,7 +113,7 @@ def test_a_window_smaller_than_what_waits_leaves_nothing_out(store, vectors, mon
 
 def test_while_files_are_prepared_a_batch_waits_for_a_full_pool(store, vectors):
     preparing = a_preparation(is_done=False)
-    backlog = Backlog(store, PACE, FULL_TOKENS, preparing)
+    backlog = Backlog(store, PACE, preparing)
     encoder, result = Remembering(), []
     thread = threading.Thread(
         target=lambda: result.append(encode_backlog(backlog, store, vectors, encoder, SILENCE))
@@ -145,7 +144,7 @@ def wait_until(condition) -> None:
 
 def test_an_input_that_a_ref_forgets_meanwhile_is_passed_over(store, vectors):
     add(store, [200, 201, 202])
-    backlog = Backlog(store, PACE, FULL_TOKENS, a_preparation())
+    backlog = Backlog(store, PACE, a_preparation())
     first = backlog.take()
     assert first is not None
     assert [len(item) for item in first.values()] == [202]
@@ -165,7 +164,7 @@ def test_what_has_a_vector_is_not_encoded(store, vectors):
 
 def test_an_error_of_preparing_ends_encoding(store, vectors):
     preparing = a_preparation(is_done=False)
-    backlog = Backlog(store, PACE, FULL_TOKENS, preparing)
+    backlog = Backlog(store, PACE, preparing)
     add(store, [30] * 100)
     encoder = Remembering()
     threading.Timer(0.2, preparing.set_exception, [OSError("unplugged")]).start()
@@ -182,7 +181,7 @@ def test_an_error_of_writing_ends_encoding(store, vectors, monkeypatch, waiting,
 
     monkeypatch.setattr(vectors, "put", full)
     encoder = Remembering()
-    backlog = Backlog(store, PACE, FULL_TOKENS, a_preparation())
+    backlog = Backlog(store, PACE, a_preparation())
     with pytest.raises(OSError, match="disk full"):
         encode_backlog(backlog, store, vectors, encoder, SILENCE)
     assert len(encoder.batches) == encoded  # the second while the first was being written
@@ -204,7 +203,7 @@ def test_an_interrupt_waits_for_the_batch_that_is_being_written(store, vectors, 
             return super().embed(inputs)
 
     monkeypatch.setattr(vectors, "put", slow)
-    backlog = Backlog(store, PACE, FULL_TOKENS, a_preparation(is_done=False))
+    backlog = Backlog(store, PACE, a_preparation(is_done=False))
     with pytest.raises(KeyboardInterrupt):
         encode_backlog(backlog, store, vectors, Interrupted(), SILENCE)
     assert vectors.count() == 3
@@ -344,7 +343,7 @@ def test_only_a_gpu_overlaps():
 def test_padding_stays_small_at_the_batch_size_of_a_gpu():
     random = np.random.default_rng(1)  # the median and spread of chunks of source code
     lengths = np.exp(random.normal(4.8, 1.1, 6000)).clip(8, 4096).astype(int).tolist()
-    formed = list(batches(lengths, FULL_TOKENS, ON_CUDA.batch_tokens))
+    formed = list(batches(lengths, ON_CUDA.batch_tokens))
     padded = [max(lengths[i] for i in batch) * len(batch) for batch in formed]
     assert 1 - sum(lengths) / sum(padded) < 0.07
     assert np.mean(padded) > ON_CUDA.batch_tokens * 0.45

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from models.architecture import load_model
+from models.batching import input_batches
 from models.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from models.config import SasaConfig
 from models.encoder import Encoder, collate
@@ -231,11 +232,15 @@ def test_a_functions_head_is_read_without_the_rest(family, tmp_path):
         assert np.allclose(LightEncoder(model.checkpoint).embed([one, other]), vectors, atol=1e-5)
 
 
-def test_a_function_with_full_attention_is_read_like_any_text(tmp_path):
+def test_inputs_with_full_attention_keep_their_path_beside_functions_of_their_length(tmp_path):
     model = opened(save_model("bert", tmp_path, sasa=SASA | {"head_blocks": 3}))
-    assert model.input(FULL, is_function=True).pattern.covers_all_pairs
-    assert not model.input(FULL + 1, is_function=True).pattern.dense()[:3, 3:].any()
-    assert model.input(FULL + 1).pattern.dense()[0].all()
+    items = [model.input(n, is_function) for n in (40, 41, 42) for is_function in (True, False)]
+    alone = [model.encoder.embed([item], "dense")[0] for item in items]
+    model.encoder.paths.tokens.clear()
+    assert np.allclose(model.encoder.embed(items), alone, atol=1e-6)
+    assert np.allclose(model.encoder.embed_all(items), alone, atol=1e-6)
+    assert model.encoder.paths.tokens == {"gather": 2 * 123, "full": 2 * 123}
+    assert [len(group) for group in input_batches(items)] == [3, 3]
 
 
 @pytest.mark.parametrize("with_head", [False, True])

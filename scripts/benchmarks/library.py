@@ -139,7 +139,7 @@ def _start_ours(device: str) -> None:
 def _pass_ours(texts: list[str], links: list[np.ndarray]) -> dict:
     """Texts to vectors as indexing does it; and the seconds of the encoder alone."""
     from benchmarks.measure import PeakMemory
-    from models.batching import batches, pace_of
+    from models.batching import input_batches, pace_of
     from models.inputs import encoder_input
 
     encoder, checkpoint = _state["encoder"], _state["checkpoint"]
@@ -151,7 +151,7 @@ def _pass_ours(texts: list[str], links: list[np.ndarray]) -> dict:
     ]
     vectors = np.zeros((len(texts), checkpoint.dimension), dtype=np.float32)
     budget = pace_of(encoder.device.type).batch_tokens
-    for batch in batches([len(item) for item in inputs], checkpoint.sasa.full_tokens, budget):
+    for batch in input_batches(inputs, budget):
         began = time.perf_counter()
         vectors[batch] = encoder.embed([inputs[i] for i in batch])
         encoding += time.perf_counter() - began
