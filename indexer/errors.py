@@ -8,6 +8,7 @@ CodesearchError                 exit code 2: one line why, one line what to do
 ├── IndexMismatch               an index made by another model or schema
 ├── IndexDamaged                an index file that cannot be read
 ├── StorageError                a disk that is full or cannot be written
+├── WorkersFailed               processes that the machine does not let live
 └── UsageError                  an argument outside its range
 
 `models` stands below this package and has one error of the same form, `CheckpointError`.
@@ -48,6 +49,10 @@ class IndexDamaged(CodesearchError):
 
 class StorageError(CodesearchError):
     """The disk is full or the index home cannot be written."""
+
+
+class WorkersFailed(CodesearchError):
+    """Worker processes end without having done anything."""
 
 
 class UsageError(CodesearchError):

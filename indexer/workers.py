@@ -2,7 +2,8 @@
 
 A process can die on a file: a grammar is C code. That breaks the pool and every task in it, and
 does not tell the file. So each file of a broken task is prepared again in a process of its own,
-where a file that breaks it is known, and skipped; the rest goes on in a new pool.
+where a file that breaks it is known, and skipped; the rest goes on in a new pool. No file is to
+blame where a process ends that has nothing to do.
 
 A worker leaves Ctrl-C to the main process, and ends with it however that one ends.
 """
@@ -20,6 +21,7 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
+from indexer.errors import WorkersFailed
 from indexer.prepare import PreparedFile, Preparer, SourceFile
 from indexer.syntax.languages import language_of
 from models.checkpoint import Checkpoint, open_checkpoint
@@ -39,6 +41,9 @@ def prepare_files(
 
     Only a few tasks are under way at once, so memory stays bounded for any number of files. Close
     it to end the workers early.
+
+    Raises:
+        WorkersFailed: worker processes cannot be had.
     """
     source, workers = iter(files), available_cores()
     head = list(islice(source, _FILES_WORTH_WORKERS))
@@ -88,8 +93,20 @@ def _prepare_alone(single: _Pool, file: SourceFile) -> PreparedFile:
     try:
         return single.submit([file]).result()[0]
     except BrokenProcessPool:
+        _check_that_workers_live(single)
         language, size = language_of(file.path, file.data), len(file.data)
         return PreparedFile(file.path, file.blob_id, language, size, CRASHED, "", ())
+
+
+def _check_that_workers_live(pool: _Pool) -> None:
+    try:
+        pool.submit([]).result()
+    except BrokenProcessPool as error:
+        raise WorkersFailed(
+            "the processes that read files end as soon as they start",
+            "free some memory and index again; a script that indexes must do so below "
+            'if __name__ == "__main__"',
+        ) from error
 
 
 class _Pool:

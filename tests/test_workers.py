@@ -43,10 +43,10 @@ PROGRAM = """
 """
 
 
-def start(tmp_path: Path, main: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, main: str, above: str = "") -> subprocess.Popen[str]:
     script = tmp_path / "program.py"
     body = textwrap.indent(textwrap.dedent(main).strip(), "    ")
-    script.write_text(f"{textwrap.dedent(PROGRAM)}\nif __name__ == '__main__':\n{body}\n")
+    script.write_text(f"{textwrap.dedent(PROGRAM)}{above}\nif __name__ == '__main__':\n{body}\n")
     return subprocess.Popen(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -76,6 +76,23 @@ def test_a_file_that_kills_its_worker_is_skipped_and_the_rest_goes_on(tmp_path):
     ]
     assert [int(line.split(".")[0].lstrip("mcrash")) for line in lines] == list(range(200))
     assert sum(line.endswith("None 2") for line in lines) == 198
+
+
+@needs_workers
+def test_where_no_worker_lives_no_file_is_to_blame(tmp_path):
+    program = start(
+        tmp_path,
+        """
+        from indexer.errors import WorkersFailed
+        try:
+            print(len(list(prepare_files(open_checkpoint(), files({})))))
+        except WorkersFailed as error:
+            print(error, error.hint, sep="; ")
+        """,
+        above="if __name__ != '__main__': os._exit(1)",
+    )
+    said = program.communicate(timeout=120)[0]
+    assert said.startswith("the processes that read files end as soon as they start; free some")
 
 
 @needs_workers
