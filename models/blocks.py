@@ -29,6 +29,15 @@ class BlockPattern:
         """Whether the pattern is full attention."""
         return bool((self.block_count >= len(self.block_count)).all())
 
+    @property
+    def head_blocks(self) -> int:
+        """How many blocks at the beginning see each other alone; 0: there are none."""
+        head, blocks = int(self.block_count[0]), len(self.block_count)
+        if head >= blocks or not (self.block_count[:head] == head).all():
+            return 0
+        alone = (self.block_index[:head, :head] == np.arange(head)).all()
+        return head if alone else 0
+
     def dense(self) -> NDArray[np.bool_]:
         """The pattern as `block_mask (N, N)`: True where a row attends to a column."""
         count, width = self.block_index.shape
@@ -40,10 +49,14 @@ class BlockPattern:
         return mask
 
     def digest_bytes(self) -> bytes:
-        """The pattern's part of a vector's content key; nothing for full attention."""
+        """The pattern's part of a vector's content key; nothing for full attention.
+
+        What is read by itself at the beginning also says how much the rest counts.
+        """
         if self.covers_all_pairs:
             return b""
-        return self.block_count.tobytes() + self.block_index.tobytes()
+        pooled = b"twice" if self.head_blocks else b""
+        return self.block_count.tobytes() + self.block_index.tobytes() + pooled
 
 
 def select_blocks(

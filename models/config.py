@@ -33,7 +33,8 @@ class SasaConfig:
     itself stands there, and reads best undiluted. So a function that is longer than these has
     sparse attention already.
     A vector is a mean in which the token at position t counts 1 / (1 + t / `head_tokens`): a text
-    says what it is about at its head. 0: all tokens count alike.
+    says what it is about at its head. Behind a head that is read by itself tokens count twice.
+    0: all tokens count alike.
     """
 
     pattern: str = "sasa"

@@ -119,9 +119,8 @@ class Encoder:
     def _encode(self, batch: Batch) -> Tensor:
         with torch.inference_mode():
             hidden = self.model(**batch.arguments(self.device)).last_hidden_state
-            mask = batch.pattern.key_mask.to(self.device)
-            pooled = pool(hidden.float(), mask, self._pooling, self.config.head_tokens)
-            return F.normalize(pooled, dim=-1)
+            weights = batch.token_weights(self.config.head_tokens).to(self.device)
+            return F.normalize(pool(hidden.float(), weights, self._pooling), dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,14 @@ class Batch:
     input_ids: Tensor  # (B, L)
     pattern: AttentionPattern
     path: AttentionPath
+    heads: tuple[int, ...]  # B, how many tokens of each are read by themselves
+
+    def token_weights(self, head_tokens: int) -> Tensor:
+        """How much each token counts in its text's vector, (B, L); padding does not."""
+        length = self.input_ids.shape[1]
+        of_head = {head: token_weights(length, head_tokens, head) for head in set(self.heads)}
+        weights = torch.from_numpy(np.stack([of_head[head] for head in self.heads]))
+        return weights * self.pattern.key_mask
 
     def arguments(self, device: torch.device) -> dict[str, Any]:
         """The forward keyword arguments of a model on a device whose attention is SASA."""
@@ -179,23 +186,21 @@ def collate(
         count[row, :rows] = np.where(own > columns, blocks + 1, own)  # global, whatever the width
     key_mask, block_index, block_count = map(torch.from_numpy, (mask, index, count))
     pattern = AttentionPattern(key_mask, block_index, block_count, block_size)
-    return Batch(torch.from_numpy(ids), pattern, path)
+    heads = tuple(item.pattern.head_blocks * block_size for item in inputs)
+    return Batch(torch.from_numpy(ids), pattern, path, heads)
 
 
-def pool(hidden: Tensor, key_mask: Tensor, pooling: Pooling, head_tokens: int) -> Tensor:
+def pool(hidden: Tensor, weights: Tensor, pooling: Pooling) -> Tensor:
     """One vector for each text, (B, E): the first token's or the mean of the real tokens'.
 
     Args:
         hidden: (B, L, E)
-        key_mask: (B, L), True for real tokens.
+        weights: (B, L), how much each token counts in the mean; 0: it is padding.
         pooling: which of the two.
-        head_tokens: how the mean weighs the tokens, see `models.config.SasaConfig`.
     """
     if pooling == "cls":
         return hidden[:, 0]
-    by_position = torch.from_numpy(token_weights(hidden.shape[1], head_tokens)).to(hidden)
-    weights = (key_mask * by_position)[..., None]
-    return (hidden * weights).sum(1) / weights.sum(1)
+    return (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

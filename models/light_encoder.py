@@ -74,7 +74,8 @@ class LightEncoder:
         mask = None if item.pattern.covers_all_pairs else self._token_mask(item)
         for layer in range(self._layers):
             hidden = self._layer(hidden, mask, f"encoder.layer.{layer}.")
-        pooled = token_weights(len(item), self._sasa.head_tokens) @ hidden
+        head = item.pattern.head_blocks * self._sasa.block_size
+        pooled = token_weights(len(item), self._sasa.head_tokens, head) @ hidden
         return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
 
     def _token_mask(self, item: EncoderInput) -> NDArray[np.bool_]:

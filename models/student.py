@@ -65,23 +65,27 @@ class Student:
 
     def encode_chunk(self, inputs: Sequence[EncoderInput], weights: Weights) -> Tensor:
         """Unit vectors (n, E) of inputs that fit in memory together."""
-        hidden, mask = self.hidden_chunk(inputs, weights)
-        pooled = pool(hidden.float(), mask, self._pooling, self._config.head_tokens)
-        return F.normalize(pooled, dim=-1)
+        batch = self._collate(inputs)
+        counts = batch.token_weights(self._config.head_tokens).to(self.device)
+        hidden = self._hidden(batch, weights)
+        return F.normalize(pool(hidden.float(), counts, self._pooling), dim=-1)
 
     def hidden_chunk(
         self, inputs: Sequence[EncoderInput], weights: Weights
     ) -> tuple[Tensor, Tensor]:
         """What the last layer says of each token (n, L, E), and which are real, (n, L)."""
         batch = self._collate(inputs)
-        arguments = batch.arguments(self.device)
-        hidden = functional_call(self.model, weights, kwargs=arguments).last_hidden_state
-        return hidden, batch.pattern.key_mask.to(self.device)
+        return self._hidden(batch, weights), batch.pattern.key_mask.to(self.device)
 
     def embed(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
         """Unit vectors (n, E) without gradients, on the CPU."""
         with torch.no_grad():
             return np.asarray(self.encode(inputs).cpu().numpy())
+
+    def _hidden(self, batch: Batch, weights: Weights) -> Tensor:
+        arguments = batch.arguments(self.device)
+        hidden: Tensor = functional_call(self.model, weights, kwargs=arguments).last_hidden_state
+        return hidden
 
     def _collate(self, inputs: Sequence[EncoderInput]) -> Batch:
         covers_all = all(item.pattern.covers_all_pairs for item in inputs)

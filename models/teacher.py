@@ -100,7 +100,7 @@ class Teacher:
         hidden = self._model(
             input_ids=ids.to(self._device), attention_mask=mask.long()
         ).last_hidden_state
-        pooled = pool(hidden.float(), mask, "mean", head_tokens=0)
+        pooled = pool(hidden.float(), mask.float(), "mean")
         return np.asarray(F.normalize(pooled, dim=-1).cpu().numpy())
 
 

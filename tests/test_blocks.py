@@ -112,6 +112,22 @@ def test_a_head_may_be_wider_than_other_rows_and_longer_than_the_input():
     assert select_blocks(10, config, is_function=True).covers_all_pairs
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_tells_whether_it_has_a_head(pattern):
+    config = replace(SMALL, pattern=pattern, head_blocks=3)
+    scores = np.random.default_rng(1).random((32, 32), dtype=np.float32)
+    for length in (2, 6, 7, 30, 64):
+        blocks = config.block_count(length)
+        of_text, of_function = (
+            select_blocks(length, config, scores[:blocks, :blocks], is_function)
+            for is_function in (False, True)
+        )
+        assert of_text.head_blocks == 0
+        assert of_function.head_blocks == (3 if length > 6 and pattern != "full" else 0)
+        is_new = of_function.digest_bytes() != of_text.digest_bytes()
+        assert is_new == (of_function.head_blocks > 0)
+
+
 @given(
     st.integers(1, 700),
     st.sampled_from([1, 3, 5]),

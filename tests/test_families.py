@@ -215,6 +215,24 @@ def test_tokens_count_by_their_position_where_the_checkpoint_says_so(tmp_path):
     assert np.allclose(LightEncoder(model.checkpoint).embed(items), vectors, atol=1e-5)
 
 
+def test_behind_a_functions_head_tokens_count_twice(tmp_path):
+    settings = SASA | {"head_tokens": 5, "head_blocks": 3}
+    model = opened(save_model("bert", tmp_path, sasa=settings))
+    items = [model.input(70, is_function=True), model.input(70), model.input(61, is_function=True)]
+    vectors = model.encoder.embed(items)
+    for item, vector in zip(items, vectors, strict=True):
+        head = 24 if item.pattern.head_blocks else 70
+        batch = collate([item], settings["block_size"], "dense", model.checkpoint.pad_id)
+        with torch.inference_mode():
+            hidden = model.encoder.model(**batch.arguments(torch.device("cpu"))).last_hidden_state
+        expected = sum(
+            token * (1 if place < head else 2) / (1 + place / 5)
+            for place, token in enumerate(hidden[0, : len(item)])
+        )
+        assert np.allclose(vector, expected / expected.norm(), atol=1e-6)
+    assert np.allclose(LightEncoder(model.checkpoint).embed(items), vectors, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_functions_head_is_read_without_the_rest(family, tmp_path):
     settings = SASA | {"head_blocks": 3}
