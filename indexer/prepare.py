@@ -21,6 +21,8 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
 _CHARS_PER_TOKEN = 2.5  # code has about as many or more
+# What these say of themselves stands at their beginning; a file begins with imports.
+_WITH_HEAD = ("function", "class")
 # Room for the tokens that a cut inside a word can add.
 _CUT_MARGIN = 16
 
@@ -110,7 +112,7 @@ class Preparer:
         limit = self._config.max_tokens
         if len(tokens) > limit:  # one token of many characters can cut into more than the margin
             tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
-        has_head = chunk.kind == "function" and part <= 1
+        has_head = chunk.kind in _WITH_HEAD and part <= 1
         read = encoder_input(tokens, chunk.links, self._config, self._prior, has_head)
         return PreparedChunk(
             chunk.kind,

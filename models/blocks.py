@@ -63,7 +63,7 @@ def select_blocks(
     length: int,
     config: SasaConfig,
     scores: NDArray[np.float32] | None = None,
-    is_function: bool = False,
+    has_head: bool = False,
 ) -> BlockPattern:
     """Choose the blocks of every row: window, global, then the best scored of the rest.
 
@@ -76,12 +76,12 @@ def select_blocks(
         config: the pattern's parts and sizes.
         scores: (N, N), how much blocks have to do with each other (`models.scores`); a row takes
             only blocks that score above 0.
-        is_function: the first `config.head_blocks` are a function's head, which is read by itself.
+        has_head: it is a function or a class: its first `config.head_blocks` see themselves alone.
     """
     blocks = config.block_count(length)
-    head = min(blocks, config.head_blocks) if is_function else 0
+    head = min(blocks, config.head_blocks) if has_head else 0
     width = min(blocks, max(config.row_blocks, head))
-    if not config.is_sparse(length, is_function):
+    if not config.is_sparse(length, has_head):
         return BlockPattern(
             np.tile(np.arange(width, dtype=np.int32), (blocks, 1)),
             np.full(blocks, blocks, dtype=np.int32),

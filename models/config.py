@@ -28,9 +28,9 @@ class SasaConfig:
     `global_blocks` blocks that see and are seen by everything (the first, then the last with text
     in it), and up to `top_k_blocks` more: those that the syntax tree and the frequency prior
     connect it to, the prior counting `frequency_weight` of the whole (in `bigbird` random ones).
-    Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time. A
-    function's first `head_blocks` blocks see each other alone (0: they do not): what it says of
-    itself stands there, and reads best undiluted. So a function that is longer than these has
+    Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time. The
+    first `head_blocks` blocks of a function or class see each other alone (0: they do not): what
+    it says of itself stands there, and reads best undiluted. So one that is longer than these has
     sparse attention already.
     A vector is a mean in which the token at position t counts 1 / (1 + t / `head_tokens`): a text
     says what it is about at its head. Behind a head that is read by itself tokens count twice.
@@ -86,10 +86,10 @@ class SasaConfig:
             return self.max_tokens
         return max(self.full_up_to, self.row_blocks * self.block_size)
 
-    def is_sparse(self, length: int, is_function: bool = False) -> bool:
+    def is_sparse(self, length: int, has_head: bool = False) -> bool:
         """Whether some tokens of an input of so many see only some of the others."""
         full = self.full_tokens
-        if is_function and self.head_blocks and self.pattern != "full":
+        if has_head and self.head_blocks and self.pattern != "full":
             full = min(full, self.head_blocks * self.block_size)
         return length > full
 

@@ -43,7 +43,7 @@ def encoder_input(
     links: NDArray[np.int32],
     config: SasaConfig,
     prior: FrequencyPrior | None = None,
-    is_function: bool = False,
+    has_head: bool = False,
 ) -> EncoderInput:
     """Turn tokens and related character offsets into an input.
 
@@ -52,15 +52,15 @@ def encoder_input(
         links: (n, 2) character offsets of related places in the text; may be empty.
         config: the parts and the sizes of the pattern.
         prior: the checkpoint's frequency prior, if it has one.
-        is_function: the text begins with a function's head.
+        has_head: it is a function or a class, from its beginning.
     """
     length = len(tokens)
     if length > config.max_tokens:
         raise ValueError(f"{length} tokens are more than the model's {config.max_tokens}")
     scores = None
-    if config.is_sparse(length, is_function):
+    if config.is_sparse(length, has_head):
         scores = block_scores(tokens.ids, token_positions(tokens, links), config, prior)
-    return EncoderInput(tokens.ids, select_blocks(length, config, scores, is_function))
+    return EncoderInput(tokens.ids, select_blocks(length, config, scores, has_head))
 
 
 def query_input(

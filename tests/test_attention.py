@@ -175,7 +175,7 @@ def test_an_input_without_global_blocks_keeps_its_rows_beside_one_that_has_some(
 def test_a_row_that_sees_all_does_so_beside_an_input_with_wider_rows():
     narrow = replace(CONFIG, pattern="window")
     text = EncoderInput(an_input(40).ids, select_blocks(40, replace(narrow, full_up_to=40)))
-    function = EncoderInput(an_input(80).ids, select_blocks(80, narrow, is_function=True))
+    function = EncoderInput(an_input(80).ids, select_blocks(80, narrow, has_head=True))
     assert text.pattern.block_index.shape[1] < 5 < function.pattern.block_index.shape[1]
     pattern = collate([text, function], CONFIG.block_size, "gather").pattern
     assert pattern.token_mask()[0, 0, :40, :40].all()

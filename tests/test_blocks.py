@@ -83,7 +83,7 @@ def test_a_head_sees_itself_alone_and_is_seen_as_before():
     config = replace(SMALL, head_blocks=3)
     scores = np.zeros((8, 8), dtype=np.float32)
     scores[1, 6] = scores[4, 1] = 1.0
-    assert picture(select_blocks(16, config, scores, is_function=True).dense()) == [
+    assert picture(select_blocks(16, config, scores, has_head=True).dense()) == [
         "###.....",
         "###.....",
         "###.....",
@@ -98,18 +98,18 @@ def test_a_head_sees_itself_alone_and_is_seen_as_before():
 @pytest.mark.parametrize("pattern", ["sasa", "longformer"])
 def test_a_function_is_sparse_from_its_head_on_where_other_texts_have_full_attention(pattern):
     config = replace(SMALL, pattern=pattern, head_blocks=3, full_up_to=20)
-    assert select_blocks(6, config, is_function=True).covers_all_pairs
-    mask = select_blocks(7, config, is_function=True).dense()
+    assert select_blocks(6, config, has_head=True).covers_all_pairs
+    mask = select_blocks(7, config, has_head=True).dense()
     assert picture(mask) == ["###.", "###.", "###.", "####"]
     assert select_blocks(20, config).covers_all_pairs
     for whole in (replace(config, pattern="full"), replace(config, head_blocks=0)):
-        assert select_blocks(20, whole, is_function=True).covers_all_pairs
+        assert select_blocks(20, whole, has_head=True).covers_all_pairs
 
 
 def test_a_head_may_be_wider_than_other_rows_and_longer_than_the_input():
     config = replace(SMALL, pattern="window", head_blocks=5)
-    assert picture(select_blocks(12, config, is_function=True).dense())[4:] == ["#####.", "....##"]
-    assert select_blocks(10, config, is_function=True).covers_all_pairs
+    assert picture(select_blocks(12, config, has_head=True).dense())[4:] == ["#####.", "....##"]
+    assert select_blocks(10, config, has_head=True).covers_all_pairs
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -119,8 +119,8 @@ def test_a_pattern_tells_whether_it_has_a_head(pattern):
     for length in (2, 6, 7, 30, 64):
         blocks = config.block_count(length)
         of_text, of_function = (
-            select_blocks(length, config, scores[:blocks, :blocks], is_function)
-            for is_function in (False, True)
+            select_blocks(length, config, scores[:blocks, :blocks], has_head)
+            for has_head in (False, True)
         )
         assert of_text.head_blocks == 0
         assert of_function.head_blocks == (3 if length > 6 and pattern != "full" else 0)

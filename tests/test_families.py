@@ -36,13 +36,13 @@ class Model:
     encoder: Encoder
     original: Any
 
-    def input(self, length: int, is_function: bool = False) -> EncoderInput:
+    def input(self, length: int, has_head: bool = False) -> EncoderInput:
         """Random tokens with links all over them."""
         random = np.random.default_rng(length)
         ids = random.integers(5, self.original.config.vocab_size, length).astype(np.int32)
         links = random.integers(0, length, (2 * length, 2)).astype(np.int32)
         tokens = Tokens(ids, np.arange(length, dtype=np.int32))
-        return encoder_input(tokens, links, self.checkpoint.sasa, is_function=is_function)
+        return encoder_input(tokens, links, self.checkpoint.sasa, has_head=has_head)
 
     def own_vector(self, item: EncoderInput, **arguments: Any) -> np.ndarray:
         """What transformers makes of an input."""
@@ -218,7 +218,7 @@ def test_tokens_count_by_their_position_where_the_checkpoint_says_so(tmp_path):
 def test_behind_a_functions_head_tokens_count_twice(tmp_path):
     settings = SASA | {"head_tokens": 5, "head_blocks": 3}
     model = opened(save_model("bert", tmp_path, sasa=settings))
-    items = [model.input(70, is_function=True), model.input(70), model.input(61, is_function=True)]
+    items = [model.input(70, has_head=True), model.input(70), model.input(61, has_head=True)]
     vectors = model.encoder.embed(items)
     for item, vector in zip(items, vectors, strict=True):
         head = 24 if item.pattern.head_blocks else 70
@@ -237,7 +237,7 @@ def test_behind_a_functions_head_tokens_count_twice(tmp_path):
 def test_a_functions_head_is_read_without_the_rest(family, tmp_path):
     settings = SASA | {"head_blocks": 3}
     model = opened(save_model(family, tmp_path, sasa=settings))
-    one, other = model.input(120, is_function=True), model.input(200, is_function=True)
+    one, other = model.input(120, has_head=True), model.input(200, has_head=True)
     other = replace(other, ids=np.concatenate([one.ids[:24], other.ids[24:]]))
     batch = collate([one, other], settings["block_size"], "gather", model.checkpoint.pad_id)
     with torch.inference_mode():
@@ -252,7 +252,7 @@ def test_a_functions_head_is_read_without_the_rest(family, tmp_path):
 
 def test_inputs_with_full_attention_keep_their_path_beside_functions_of_their_length(tmp_path):
     model = opened(save_model("bert", tmp_path, sasa=SASA | {"head_blocks": 3}))
-    items = [model.input(n, is_function) for n in (40, 41, 42) for is_function in (True, False)]
+    items = [model.input(n, has_head) for n in (40, 41, 42) for has_head in (True, False)]
     alone = [model.encoder.embed([item], "dense")[0] for item in items]
     model.encoder.paths.tokens.clear()
     assert np.allclose(model.encoder.embed(items), alone, atol=1e-6)

@@ -101,19 +101,21 @@ def test_a_long_function_is_read_along_its_syntax(preparer):
     assert inner.any()
 
 
-def test_only_the_head_of_a_function_is_read_by_itself(checkpoint):
+def test_the_head_of_a_function_or_class_is_read_by_itself(checkpoint):
     config = replace(checkpoint.sasa, head_blocks=4, full_up_to=512, max_tokens=1024)
     preparer = Preparer(replace(checkpoint, sasa=config))
     headed = {}
-    for lines in (90, 400):  # the file is read whole, or as its outline
+    for lines in (48, 400):  # the file is read whole, or as its outline
         body = "\n".join(f"    x[{i}] = y[{i}]" for i in range(lines))
-        source = SourceFile("a.py", "b" * 40, f"def run(x, y):\n{body}\n".encode())
-        for chunk in preparer.prepare(source).chunks:
-            if len(chunk.input) > config.full_tokens:
-                sees_more = chunk.input.pattern.dense()[:4, 4:].any()
-                headed[chunk.kind, chunk.part] = not sees_more
-    assert headed.keys() >= {("function", 0), ("file", 0), ("function", 1), ("function", 2)}
-    assert {place for place in headed if headed[place]} == {("function", 0), ("function", 1)}
+        code = f"def run(x, y):\n{body}\n\n\nclass Filled:\n{body}\n"
+        for chunk in preparer.prepare(SourceFile("a.py", "b" * 40, code.encode())).chunks:
+            if len(chunk.input) > 4 * config.block_size:
+                headed[chunk.kind, chunk.part] = chunk.input.pattern.head_blocks
+    assert headed.keys() >= {("function", 0), ("class", 0), ("class", 2), ("file", 0)}
+    assert {place for place in headed if headed[place]} == {
+        (kind, part) for kind, part in headed if kind != "file" and part <= 1
+    }
+    assert set(headed.values()) == {0, 4}
 
 
 def test_the_same_text_of_the_same_name_and_file_has_one_key(preparer):

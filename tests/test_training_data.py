@@ -116,7 +116,7 @@ def test_a_packed_code_is_what_the_encoder_would_read(packed, model):
         links = np.array(
             [[0, len(source.code) - len("def f(path):\n") - len(str(number))], [4, 8]]
         )
-        expected = encoder_input(tokens, links.astype(np.int32), model.sasa, is_function=True)
+        expected = encoder_input(tokens, links.astype(np.int32), model.sasa, has_head=True)
         found = packed.code(number)
         assert found.ids.tolist() == expected.ids.tolist()
         assert found.pattern.dense().tolist() == expected.pattern.dense().tolist()

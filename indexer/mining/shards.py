@@ -61,8 +61,8 @@ class Pair:
     links: tuple[int, ...] = ()
 
     @property
-    def is_function(self) -> bool:
-        """Whether the code is known to be one function, not a file or an example."""
+    def has_head(self) -> bool:
+        """Whether the code is known to be one unit, not a file or an example."""
         return bool(self.symbol) and self.kind != "chunk"
 
     def to_json(self) -> str:

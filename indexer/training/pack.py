@@ -178,7 +178,7 @@ class _Packer:
     def _pattern(self, pair: Pair, tokens: Tokens) -> NDArray[np.int32]:
         """A row of `block_index (N, K)`, then `block_count (N,)`; empty for full attention."""
         config, links = self._checkpoint.sasa, decoded_links(pair.links)
-        pattern = encoder_input(tokens, links, config, self._prior, pair.is_function).pattern
+        pattern = encoder_input(tokens, links, config, self._prior, pair.has_head).pattern
         if pattern.covers_all_pairs:
             return np.empty(0, dtype=np.int32)
         return np.concatenate([pattern.block_index.ravel(), pattern.block_count])
