@@ -21,8 +21,8 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
 _CHARS_PER_TOKEN = 2.5  # code has about as many or more
-# What these say of themselves stands at their beginning; a file begins with imports.
-_WITH_HEAD = ("function", "class")
+# What these say of themselves stands at their beginning; documentation has no such place.
+_WITH_HEAD = ("function", "class", "file")
 # Room for the tokens that a cut inside a word can add.
 _CUT_MARGIN = 16
 

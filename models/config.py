@@ -29,8 +29,8 @@ class SasaConfig:
     in it), and up to `top_k_blocks` more: those that the syntax tree and the frequency prior
     connect it to, the prior counting `frequency_weight` of the whole (in `bigbird` random ones).
     Inputs of up to `full_up_to` tokens have full attention: for them sparsity saves no time. The
-    first `head_blocks` blocks of a function or class see each other alone (0: they do not): what
-    it says of itself stands there, and reads best undiluted. So one that is longer than these has
+    first `head_blocks` blocks of code see each other alone (0: they do not): what a unit or file
+    says of itself stands there, and reads best undiluted. So code that is longer than these has
     sparse attention already.
     A vector is a mean in which the token at position t counts 1 / (1 + t / `head_tokens`): a text
     says what it is about at its head. Behind a head that is read by itself tokens count twice.

@@ -52,7 +52,7 @@ def encoder_input(
         links: (n, 2) character offsets of related places in the text; may be empty.
         config: the parts and the sizes of the pattern.
         prior: the checkpoint's frequency prior, if it has one.
-        has_head: it is a function or a class, from its beginning.
+        has_head: it is a function, class or file, from its beginning.
     """
     length = len(tokens)
     if length > config.max_tokens:
