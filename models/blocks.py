@@ -76,7 +76,7 @@ def select_blocks(
         config: the pattern's parts and sizes.
         scores: (N, N), how much blocks have to do with each other (`models.scores`); a row takes
             only blocks that score above 0.
-        has_head: the first `config.head_blocks` are the head of some code, and see themselves alone.
+        has_head: the first `config.head_blocks` are the head of code, and see themselves alone.
     """
     blocks = config.block_count(length)
     head = min(blocks, config.head_blocks) if has_head else 0
