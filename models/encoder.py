@@ -119,8 +119,7 @@ class Encoder:
     def _encode(self, batch: Batch) -> Tensor:
         with torch.inference_mode():
             hidden = self.model(**batch.arguments(self.device)).last_hidden_state
-            weights = batch.token_weights(self.config.head_tokens).to(self.device)
-            return F.normalize(pool(hidden.float(), weights, self._pooling), dim=-1)
+            return batch.vectors(hidden, self._pooling, self.config.head_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,12 @@ class Batch:
     path: AttentionPath
     heads: tuple[int, ...]  # B, how many tokens of each are read by themselves
 
-    def token_weights(self, head_tokens: int) -> Tensor:
+    def vectors(self, hidden: Tensor, pooling: Pooling, head_tokens: int) -> Tensor:
+        """The texts' unit vectors (B, E), of what the last layer says of tokens, (B, L, E)."""
+        weights = self._token_weights(head_tokens).to(hidden.device)
+        return F.normalize(pool(hidden.float(), weights, pooling), dim=-1)
+
+    def _token_weights(self, head_tokens: int) -> Tensor:
         """How much each token counts in its text's vector, (B, L); padding does not."""
         length = self.input_ids.shape[1]
         of_head = {head: token_weights(length, head_tokens, head) for head in set(self.heads)}

@@ -14,12 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from models.architecture import load_model
 from models.batching import input_batches
 from models.checkpoint import Checkpoint
-from models.encoder import Batch, collate, pool
+from models.encoder import Batch, collate
 from models.inputs import EncoderInput
 
 Weights = dict[str, Tensor]
@@ -66,9 +65,7 @@ class Student:
     def encode_chunk(self, inputs: Sequence[EncoderInput], weights: Weights) -> Tensor:
         """Unit vectors (n, E) of inputs that fit in memory together."""
         batch = self._collate(inputs)
-        counts = batch.token_weights(self._config.head_tokens).to(self.device)
-        hidden = self._hidden(batch, weights)
-        return F.normalize(pool(hidden.float(), counts, self._pooling), dim=-1)
+        return batch.vectors(self._hidden(batch, weights), self._pooling, self._config.head_tokens)
 
     def hidden_chunk(
         self, inputs: Sequence[EncoderInput], weights: Weights
