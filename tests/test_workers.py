@@ -30,7 +30,7 @@ PROGRAM = """
         if "crash" in file.path:
             os.abort()
         if "slow" in file.path:
-            print("worker", os.getpid(), flush=True)
+            os.write(1, f"worker {os.getpid()}\\n".encode())  # whole, beside another worker's
             time.sleep(60)
         return original(self, file)
 
