@@ -21,8 +21,6 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
 _CHARS_PER_TOKEN = 2.5  # code has about as many or more
-# What these say of themselves stands at their beginning; documentation has no such place.
-_WITH_HEAD = ("function", "class", "file")
 # Room for the tokens that a cut inside a word can add.
 _CUT_MARGIN = 16
 
@@ -101,9 +99,7 @@ class Preparer:
             parts = list(split_chunk(chunk, tokens, room))
             numbered += [(part, number) for number, part in enumerate(parts, 1)]
             texts += self._tokenizer.tokenize([part.text for part in parts])
-        headings = [
-            "" if chunk.kind == "doc" else heading(path, chunk.symbol) for chunk, _ in numbered
-        ]
+        headings = [heading(path, chunk.symbol) if chunk.is_code else "" for chunk, _ in numbered]
         behind = headed(self._tokenizer, texts, headings)
         for (chunk, number), tokens in zip(numbered, behind, strict=True):
             yield self._prepared(chunk, path, tokens, number)
@@ -112,7 +108,7 @@ class Preparer:
         limit = self._config.max_tokens
         if len(tokens) > limit:  # one token of many characters can cut into more than the margin
             tokens = Tokens(tokens.ids[:limit], tokens.starts[:limit])
-        has_head = chunk.kind in _WITH_HEAD and part <= 1
+        has_head = chunk.is_code and part <= 1
         read = encoder_input(tokens, chunk.links, self._config, self._prior, has_head)
         return PreparedChunk(
             chunk.kind,

@@ -11,8 +11,13 @@ import pytest
 
 from indexer.mining.commits import changes, subject_words
 from indexer.mining.shards import Pair, decoded_links, read_pairs
+from indexer.prepare import Preparer, SourceFile
 from indexer.sources.repository import find_repository
 from indexer.syntax.chunks import chunk_file
+from indexer.training.pack import pack
+from indexer.training.packed import Packed
+from models.checkpoint import open_checkpoint
+from models.inputs import EncoderInput
 from tests.git_repositories import commit_all, git, make_repository, write
 
 pytest.importorskip("rensa")
@@ -248,6 +253,30 @@ def test_chunks_are_what_an_index_holds_and_nothing_asks_for_them(thing, tmp_pat
     ]
     run(thing, "--chunks", "--max-pairs", 2, out=tmp_path / "few")
     assert len(mined(tmp_path / "few")) == 2
+
+
+def test_a_packed_chunk_is_read_as_in_an_index(thing, tmp_path):
+    prose = "# Thing\n\n" + "It loads the settings of a project.\n" * 120
+    write(thing, {"src/long.py": long_function("combined", 120), "README.md": prose})
+    commit_all(thing)
+    run(thing, "--chunks", out=tmp_path / "out")
+    model = open_checkpoint()
+    pack(tmp_path / "out", tmp_path / "packed", model)
+    packed, preparer = Packed(tmp_path / "packed", model), Preparer(model)
+    indexed: dict[tuple[str, str, int], EncoderInput] = {}
+    for path in ("src/long.py", "src/settings.py", "README.md"):
+        file = preparer.prepare(SourceFile(path, "0", (thing / path).read_bytes()))
+        for chunk in file.chunks:
+            indexed[path, chunk.symbol, chunk.start_line] = chunk.input
+    with_heads = set()
+    for row, pair in enumerate(mined(tmp_path / "out")):
+        found = packed.code(row)
+        expected = indexed[pair.path, pair.symbol, pair.start_line]
+        assert found.ids.tolist() == expected.ids.tolist()
+        assert found.pattern.dense().tolist() == expected.pattern.dense().tolist()
+        if len(found) > 512:
+            with_heads.add((pair.path, found.pattern.head_blocks > 0))
+    assert with_heads == {("src/long.py", True), ("README.md", False)}
 
 
 def test_a_file_with_an_excluded_function_gives_no_chunk(thing, tmp_path):

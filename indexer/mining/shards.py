@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.syntax.chunks import DOCUMENTS
 from models.replacing import replacing
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Pair:
     links: tuple[int, ...] = ()
 
     @property
-    def has_head(self) -> bool:
-        """Whether the code is known to be one unit, not a file or an example."""
-        return bool(self.symbol) and self.kind != "chunk"
+    def is_code(self) -> bool:
+        """As an index has it (`indexer.syntax.chunks.Chunk`): chunks may be documentation."""
+        return self.language not in DOCUMENTS
 
     def to_json(self) -> str:
         """One line of JSON; what is empty and optional is left out."""

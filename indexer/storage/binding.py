@@ -13,7 +13,7 @@ from indexer.storage.home import RepoFolder
 from models.checkpoint import Checkpoint
 
 # Raise it when the tables, the chunker, the words, the encoder's input or what FAISS holds change.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
 
 

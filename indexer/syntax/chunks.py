@@ -54,6 +54,11 @@ class Chunk:
     borders: tuple[int, ...]
     owned: tuple[tuple[int, int], ...]
 
+    @property
+    def is_code(self) -> bool:
+        """Whether it is called by its place, and says what it is at its head; prose does not."""
+        return self.kind != "doc"
+
 
 def chunk_file(source: str, language: str, path: str, max_chars: int) -> list[Chunk]:
     """Cut a file into chunks whose owned lines partition it.

@@ -89,6 +89,8 @@ def augmented(pair: Pair, questions: Questions) -> Iterator[Pair]:
 
 def heading_of(pair: Pair) -> str:
     """What the encoder reads in front of a pair's code; a hidden name is hidden there too."""
+    if not pair.is_code:
+        return ""
     if pair.kind not in ("name", "documented"):
         return heading(pair.path, pair.symbol)
     scope, dot, _ = pair.symbol.rpartition(".")

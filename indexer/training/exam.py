@@ -162,7 +162,7 @@ def code_inputs(
     """The codes of pairs as the encoder reads them; what exceeds its length is cut."""
     for pair, text in zip(pairs, texts, strict=True):
         tokens, links = text.cut(config.max_tokens), decoded_links(pair.links)
-        yield encoder_input(tokens, links, config, prior, pair.has_head)
+        yield encoder_input(tokens, links, config, prior, pair.is_code)
 
 
 def _origin(number: int, source: Source) -> Origin:

@@ -38,7 +38,7 @@ from models.inputs import encoder_input
 from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 
-FORMAT = 3
+FORMAT = 4  # also raised when a text is read otherwise by the same settings
 VARIANTS = 4  # ways to ask: as written, twice rephrased, and all that the documentation says
 MAX_QUERY_TOKENS = 96
 DEV_SHARE = 0.02
@@ -178,7 +178,7 @@ class _Packer:
     def _pattern(self, pair: Pair, tokens: Tokens) -> NDArray[np.int32]:
         """A row of `block_index (N, K)`, then `block_count (N,)`; empty for full attention."""
         config, links = self._checkpoint.sasa, decoded_links(pair.links)
-        pattern = encoder_input(tokens, links, config, self._prior, pair.has_head).pattern
+        pattern = encoder_input(tokens, links, config, self._prior, pair.is_code).pattern
         if pattern.covers_all_pairs:
             return np.empty(0, dtype=np.int32)
         return np.concatenate([pattern.block_index.ravel(), pattern.block_count])
