@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -73,10 +74,12 @@ class OpenIndex:
     texts: TextIndex
     vectors: VectorIndex | None  # None: found by words alone
     checkpoint: Checkpoint
+    has_namesake: bool = False  # another open index is of a repository of the same name
 
     def target(self, query_vector: NDArray[np.float32] | None = None) -> Target:
         """The index as a search wants it."""
-        return Target(self.reader, self.ref, self.texts, self.vectors, query_vector)
+        label = self.reader.root if self.has_namesake else self.reader.name
+        return Target(self.reader, self.ref, self.texts, self.vectors, label, query_vector)
 
 
 @dataclass(slots=True)
@@ -177,6 +180,10 @@ class Searcher:
             reader.close()
             raise
         self.indexes.append(OpenIndex(reader, ref, texts, vectors, checkpoint))
+        names = Counter(item.reader.name for item in self.indexes)
+        self.indexes = [
+            replace(item, has_namesake=names[item.reader.name] > 1) for item in self.indexes
+        ]
 
     @property
     def is_current(self) -> bool:

@@ -41,12 +41,16 @@ NO_FILTERS = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One ref of one index to search, with the query as its model embeds it."""
+    """One ref of one index to search, with the query as its model embeds it.
+
+    `label` tells its repository from all others that are open.
+    """
 
     reader: Reader
     ref: RefInfo
     texts: TextIndex
     vectors: VectorIndex | None
+    label: str
     query_vector: NDArray[np.float32] | None = None  # (E,), None: search by words alone
 
     @property

@@ -52,7 +52,7 @@ def plain_lines(
         yield ""
 
 
-def answer_json(answer: Answer, explain: bool = False) -> str:
+def answer_json(answer: Answer, context: int | None = None, explain: bool = False) -> str:
     """The whole answer as one JSON object on one line."""
     return json.dumps(
         {
@@ -61,25 +61,40 @@ def answer_json(answer: Answer, explain: bool = False) -> str:
             "stale": answer.is_stale,
             "corrected": answer.corrected,
             "waiting": answer.waiting,
-            "results": [
-                result_record(result, rank, explain)
-                for rank, result in enumerate(answer.results, 1)
-            ],
+            "results": list(_records(answer, context, explain)),
         },
         ensure_ascii=False,
     )
 
 
-def json_lines(answer: Answer, explain: bool = False) -> Iterator[str]:
+def json_lines(answer: Answer, context: int | None = None, explain: bool = False) -> Iterator[str]:
     """One JSON object per result."""
+    for record in _records(answer, context, explain):
+        yield json.dumps(record, ensure_ascii=False)
+
+
+def _records(answer: Answer, context: int | None, explain: bool) -> Iterator[dict[str, Any]]:
     for rank, result in enumerate(answer.results, 1):
-        yield json.dumps(result_record(result, rank, explain), ensure_ascii=False)
+        record = result_record(result, rank)
+        if context is not None:
+            text = result.best.target.reader.text(result.best.chunk.file_id)
+            record["passages"] = [
+                {
+                    "start_line": passage.start_line,
+                    "end_line": passage.end_line,
+                    "text": "\n".join(passage.lines),
+                }
+                for passage in _around(result.best, text, answer.meant, context)
+            ]
+        if explain:
+            record["explain"] = score_parts(result)
+        yield record
 
 
-def result_record(result: SearchResult, rank: int, explain: bool = False) -> dict[str, Any]:
+def result_record(result: SearchResult, rank: int) -> dict[str, Any]:
     """A result as the contract describes it."""
     hit, chunk = result.best, result.best.chunk
-    record = {
+    return {
         "rank": rank,
         "score": round(result.score, 6),
         "repo": hit.target.reader.name,
@@ -95,9 +110,6 @@ def result_record(result: SearchResult, rank: int, explain: bool = False) -> dic
         "more": [_short_record(other) for other in result.more],
         "root": hit.target.reader.root,
     }
-    if explain:
-        record["explain"] = score_parts(result)
-    return record
 
 
 def _short_record(hit: Hit) -> dict[str, Any]:
@@ -170,29 +182,33 @@ def passages(hit: Hit, query: str, context: int | None, is_whole: bool) -> list[
     chunk = hit.chunk
     text = printable(hit.target.reader.text(chunk.file_id).replace("\r\n", "\n"))
     if context is not None:
-        unit = range(chunk.start_line - 1, chunk.end_line)
-        return passages_around(split_lines(text), unit, query, context)
+        return _around(hit, text, query, context)
     lines = chunk_lines(text, chunk.start_line, chunk.end_line)
     return best_passages(lines, chunk.start_line, query, len(lines) if is_whole else MOST_LINES)
 
 
+def _around(hit: Hit, text: str, query: str, context: int) -> list[Passage]:
+    unit = range(hit.chunk.start_line - 1, hit.chunk.end_line)
+    return passages_around(split_lines(text), unit, query, context)
+
+
 def place(hit: Hit, working_directory: Path) -> str:
-    """Where a hit is, for people: from the working directory, or after its repository's name."""
+    """Where a hit is, for people: from the working directory, or after its repository's label."""
     chunk, path = hit.chunk, shown_path(hit, working_directory)
     if hit.target.ref.name == WORKING_TREE and not _is_inside(hit, working_directory):
-        path = one_line(f"{hit.target.reader.name}/{chunk.path}")
+        path = one_line(f"{hit.target.label}/{chunk.path}")
     return f"{path}:{chunk.start_line}-{chunk.end_line}"
 
 
 def shown_path(hit: Hit, working_directory: Path) -> str:
     """A path that works from the working directory; for other refs, `ref:path` as git shows it.
 
-    Outside its repository that has the repository's name in front.
+    Outside its repository that has the repository's label in front.
     """
-    reader, ref = hit.target.reader, hit.target.ref.name
+    root, ref = Path(hit.target.reader.root), hit.target.ref.name
     if ref == WORKING_TREE:
-        return one_line(os.path.relpath(Path(reader.root) / hit.chunk.path, working_directory))
-    name = "" if _is_inside(hit, working_directory) else f"{reader.name}@"
+        return one_line(os.path.relpath(root / hit.chunk.path, working_directory))
+    name = "" if _is_inside(hit, working_directory) else f"{hit.target.label}@"
     return one_line(f"{name}{ref}:{hit.chunk.path}")
 
 

@@ -157,7 +157,7 @@ def run(searcher: Searcher, question: Question, output: Output, quiet: bool = Fa
         return _answer(searcher, question.text, question, output, quiet)
     found = False
     for line in _lines_of_stdin():
-        as_json = Output(as_json=True, explain=output.explain)
+        as_json = Output(as_json=True, context=output.context, explain=output.explain)
         found |= _answer(searcher, line, question, as_json, quiet=True)
     return found
 
@@ -218,9 +218,9 @@ def print_answer(output: Output, answer: Answer) -> None:
     from codesearch import formats
 
     if output.as_json:
-        _write([formats.answer_json(answer, output.explain)])
+        _write([formats.answer_json(answer, output.context, output.explain)])
     elif output.as_jsonl:
-        _write(formats.json_lines(answer, output.explain))
+        _write(formats.json_lines(answer, output.context, output.explain))
     elif output.vimgrep:
         _write(formats.vimgrep_lines(answer, Path.cwd()))
     elif output.files_only:

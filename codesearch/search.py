@@ -53,7 +53,7 @@ class Hit:
     def place(self) -> tuple[str, str, int, int]:
         """Orders hits of equal score."""
         chunk = self.chunk
-        return (self.target.reader.name, chunk.path, chunk.start_line, chunk.id)
+        return (self.target.label, chunk.path, chunk.start_line, chunk.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,24 @@ def test_outside_of_any_repository_all_are_searched(library, own, tmp_path):
     assert plain.lines[0].startswith("app/app/config.py:4-6  load_config  ")
 
 
+def test_repositories_of_one_name_are_told_apart(own, tmp_path):
+    clone = Place(own.home, make_repository(tmp_path / "clone" / "app", FILES))
+    assert clone.run("index").code == 0
+    assert clone.run("index", "--ref", "main").code == 0
+    assert own.run("index", "--ref", "main").code == 0
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    ask = ("query", "load_config", "-k", "2")
+    heads = {f"{root}/app/config.py:4-6  load_config" for root in (own.root, clone.root)}
+    for ref, expected in (
+        ((), heads),
+        (("--ref", "main"), {head.replace("/app/config", "@main:app/config") for head in heads}),
+    ):
+        run = codesearch(*ask, *ref, home=own.home, cwd=outside)
+        found = {line.rpartition("  ")[0] for line in run.lines if "  load_config  " in line}
+        assert found == expected
+
+
 def test_a_repository_without_an_index_is_indexed_first(own):
     root = make_repository(own.root.parent / "new", {"a.py": FILES["app/config.py"]})
     run = codesearch("query", "load_config", "-l", home=own.home, cwd=root)
@@ -213,6 +231,22 @@ def test_context_is_lines_around_the_best_ones(library):
     assert "  package web" not in run.lines
     run = library.run("query", "retry until it succeeds", "-k", "1", "-C", "2")
     assert run.lines[1:3] == ["  ... 1:", "  package web"]
+
+
+def test_context_is_exact_in_json_too(own):
+    write(
+        own.root, {"web/retry.go": "package web\n\n// Retry\x1b[31m calls f.\nfunc Retry() {}\n"}
+    )
+    for arguments, stdin in ((("retry", "--jsonl"), b""), (("-",), b"retry\n")):
+        run = own.run("query", *arguments, "-k", "1", "-C", "1", stdin=stdin)
+        (first,) = run.json["results"] if stdin else [run.json]
+        assert first["passages"] == [
+            {
+                "start_line": 2,
+                "end_line": 4,
+                "text": "\n// Retry\x1b[31m calls f.\nfunc Retry() {}",
+            }
+        ]
 
 
 def test_explain_shows_the_parts_of_a_score(library):
