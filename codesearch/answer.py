@@ -93,6 +93,7 @@ class Searcher:
     home: IndexHome
     indexes: list[OpenIndex] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
+    unopened: list[str] = field(default_factory=list)  # what cannot be searched and why, as well
     is_stale: bool = False
     waiting: int = 0  # texts without a vector yet
     encoders: dict[str, QueryEncoder] = field(default_factory=dict)  # by fingerprint
@@ -184,6 +185,11 @@ class Searcher:
         self.indexes = [
             replace(item, has_namesake=names[item.reader.name] > 1) for item in self.indexes
         ]
+
+    @property
+    def told(self) -> list[str]:
+        """All that the user should know."""
+        return [*self.notes, *self.unopened]
 
     @property
     def is_current(self) -> bool:

@@ -146,8 +146,9 @@ def open_searcher(
             faults.append(error)
     if not searcher.indexes:
         raise faults[0]
-    told = [fault for fault in faults if not isinstance(fault, RefNotFound)]
-    show_notes([*searcher.notes, *(f"{fault}; {fault.hint}" for fault in told)], quiet)
+    told = (fault for fault in faults if not isinstance(fault, RefNotFound))
+    searcher.unopened = [f"{fault}; {fault.hint}" for fault in told]
+    show_notes(searcher.told, quiet)
     return searcher
 
 

@@ -20,20 +20,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from codesearch.answer import QueryEncoder, Searcher
 from codesearch.client import GREETING, LOOKS, PROTOCOL, connect, socket_path
 from codesearch.console import tell_fault
-from codesearch.querying import Output, Question, open_searcher, run, show_notes
-from codesearch.scope import find_scope
+from codesearch.open_scopes import CHECK_EVERY_SECONDS, OpenScopes
+from codesearch.querying import Output, Question, run, show_notes
 from indexer.errors import CodesearchError, StorageError, UsageError
 from indexer.interrupts import check_interrupted, note_interrupts
 from indexer.storage.home import IndexHome
 from models.checkpoint import CheckpointError
 
-QUICK_CHECK_SECONDS = 0.02  # checks that take no longer are made before each query
-CHECK_EVERY_SECONDS = 2.0  # others: between queries
-IN_USE_SECONDS = 60.0  # after its last query a repository is not looked at any more
-MOST_OPEN = 8  # scopes
 _LONGEST_REQUEST = 1 << 20  # bytes
 _REQUEST_SECONDS = 5.0
 _COULD_NOT = 2
@@ -44,38 +39,13 @@ class _Declined(Exception):
     """The client is to do this itself."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """A scope that is kept open."""
-
-    searcher: Searcher
-    used_at: float
-    checked_at: float
-    check_seconds: float
-
-    def is_current(self) -> bool:
-        """Whether it may answer: its indexes are those on disk, and what is quick is checked."""
-        if self.check_seconds > QUICK_CHECK_SECONDS:
-            return self.searcher.is_current
-        return self.check()
-
-    def check(self) -> bool:
-        """Look for changes in the repositories; False: it must be opened anew."""
-        started = time.monotonic()
-        is_current = self.searcher.recheck()
-        self.checked_at = time.monotonic()
-        self.check_seconds = self.checked_at - started
-        return is_current
-
-
 class Server:
     """Answers queries over the socket of an index home until nobody asks any more."""
 
     def __init__(self, home: IndexHome, idle_seconds: float) -> None:
         self._home = home
         self._idle_seconds = idle_seconds
-        self._open: dict[tuple[str | None, str | None, str], _Open] = {}
-        self._encoders: dict[str, QueryEncoder] = {}
+        self._scopes = OpenScopes(home)
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until idle for too long, or until a signal; the socket is gone afterwards.
@@ -97,8 +67,7 @@ class Server:
         ):
             started(os.fspath(path))
             self._accept(listener)
-        for item in self._open.values():
-            item.searcher.close()
+        self._scopes.close()
 
     def _accept(self, listener: socket.socket) -> None:
         """Serve one after another until idle for too long."""
@@ -109,12 +78,13 @@ class Server:
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                self._look_around()
+                self._scopes.look_around()
                 continue
             with connection:
                 self._serve(connection)
             last = time.monotonic()
-            self._look_around()  # now, since the next query may come before a quiet moment does
+            # Now, since the next query may come before a quiet moment does.
+            self._scopes.look_around()
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer one request; a client that breaks off harms nobody."""
@@ -154,43 +124,11 @@ class Server:
     ) -> int:
         asked, shown = Question.read(**question), Output(**output)
         shown.check(asked.text)
-        searcher = self._searcher(repo, ref, cwd, quiet)
+        searcher = self._scopes.searcher(repo, ref, cwd)
+        if searcher is None:
+            raise _Declined
+        show_notes(searcher.told, quiet)
         return 0 if run(searcher, asked, shown, quiet) else 1
-
-    def _searcher(self, repo: str | None, ref: str | None, cwd: str, quiet: bool) -> Searcher:
-        """The open scope; opened now where it is not, or is out of date."""
-        key, now = (repo, ref, cwd), time.monotonic()
-        found = self._open.get(key)
-        if found is not None and not found.is_current():
-            self._close(key)
-            found = None
-        if found is None:
-            if not find_scope(self._home, repo).folders:
-                raise _Declined
-            searcher = open_searcher(self._home, repo, ref, quiet, self._encoders)
-            found = self._open[key] = _Open(searcher, now, now, QUICK_CHECK_SECONDS)
-            for least in sorted(self._open, key=lambda k: self._open[k].used_at)[:-MOST_OPEN]:
-                self._close(least)
-        else:
-            show_notes(found.searcher.notes, quiet)
-        found.used_at = time.monotonic()
-        return found.searcher
-
-    def _look_around(self) -> None:
-        """Look at what was used lately, one scope at a time; what has changed is closed."""
-        now = time.monotonic()
-        for key, item in list(self._open.items()):
-            if now - item.used_at > IN_USE_SECONDS or now - item.checked_at < CHECK_EVERY_SECONDS:
-                continue
-            try:
-                is_current = item.check()
-            except (CodesearchError, CheckpointError, OSError):
-                is_current = False  # the next query says why
-            if not is_current:
-                self._close(key)
-
-    def _close(self, key: tuple[str | None, str | None, str]) -> None:
-        self._open.pop(key).searcher.close()
 
 
 @contextlib.contextmanager
