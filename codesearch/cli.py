@@ -7,6 +7,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 found, 1 nothing f
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -248,6 +249,35 @@ def serve(
             stderr().print(f"serving at {path}; {note}", soft_wrap=True)
 
     Server(find_home(home), 60 * idle).run(started)
+
+
+@app.command("mcp")
+def serve_agents(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="The repository; else the one here.")
+    ] = None,
+    home: IndexOption = None,
+) -> None:
+    """Let coding agents search, over the Model Context Protocol on stdin and stdout."""
+    keep_to_one_core()
+    from importlib.util import find_spec
+
+    from indexer.storage.home import find_home
+
+    place = find_home(home)
+    if find_spec("mcp") is None:
+        raise UsageError(
+            "mcp must be installed to talk with agents",
+            "run `pip install -e '.[mcp]'` where codesearch was installed from",
+        )
+    if folder is not None:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder", "give that of a repository")
+        os.chdir(folder)
+    from codesearch.agents import run
+
+    note_interrupts(signal.SIGTERM)
+    run(place)
 
 
 @app.command()

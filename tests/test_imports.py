@@ -26,6 +26,8 @@ OWNERS = {
     "tree_sitter": ("indexer/syntax/tree.py",),
     "typer": ("codesearch/cli.py",),
     "rich": ("codesearch/",),
+    "mcp": ("codesearch/agents.py",),
+    "pydantic": ("codesearch/agents.py",),
     "click": (),
 }
 TORCH = {"torch", "transformers"}
