@@ -17,7 +17,7 @@ from codesearch.scope import choose_ref
 from codesearch.search import SearchResult, search
 from codesearch.spelling import corrected
 from indexer.errors import CodesearchError, IndexMismatch, UsageError
-from indexer.storage.binding import read_facts
+from indexer.storage.binding import read_facts, rebuild_command
 from indexer.storage.failures import storage_failures
 from indexer.storage.faiss_cache import VectorIndex
 from indexer.storage.faiss_sync import sync
@@ -168,7 +168,7 @@ class Searcher:
         reader = Reader(folder)
         try:
             ref = choose_ref(reader, ref_name)
-            checkpoint = _checkpoint_of(reader)
+            checkpoint = checkpoint_of(reader)
             self._embed_ahead(checkpoint)
             if self._refresh(reader, ref, checkpoint):
                 reader.close()
@@ -283,13 +283,13 @@ class Searcher:
         return encoder
 
 
-def _checkpoint_of(reader: Reader) -> Checkpoint:
+def checkpoint_of(reader: Reader) -> Checkpoint:
     """The model that an index is bound to.
 
     Raises:
         IndexMismatch: it is gone, or its weights are not those that made the index.
     """
-    rebuild = f"run `codesearch index {reader.root} --rebuild`"
+    rebuild = rebuild_command(reader.facts)
     try:
         checkpoint = open_checkpoint(reader.facts["model"])
     except CheckpointError as error:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codesearch.console import stderr, stdout, tell_fault
+from codesearch.console import stderr, stdout, tell_fault, write_line
 from indexer.errors import CodesearchError, UsageError
 from indexer.interrupts import note_interrupts
 from models.checkpoint import CheckpointError
@@ -343,6 +343,29 @@ def status(
     from indexer.storage.home import find_home
 
     print_status(stdout(), repo_status(find_indexed(find_home(home), repo)), as_json)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
+    home: IndexOption = None,
+) -> None:
+    """Try out everything that a search needs; exit code 1 where something is wrong."""
+    import json
+    from dataclasses import asdict
+
+    from codesearch.doctor import examine
+    from codesearch.reports import print_finding
+    from indexer.storage.home import find_home
+
+    has_fault = False
+    for finding in examine(find_home(home)):
+        has_fault |= finding.is_fault
+        if as_json:
+            write_line(json.dumps(asdict(finding), ensure_ascii=False))
+        else:
+            print_finding(stdout(), finding)
+    raise typer.Exit(1 if has_fault else 0)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from indexer.sources.listing import Selection
 
 if TYPE_CHECKING:  # they import what builds an index, which looking at one does not need
     from codesearch.cleaning import Cleaned
+    from codesearch.doctor import Finding
     from codesearch.indexing import Outcome
     from codesearch.tuning import Evaluation, Tuning
     from indexer.build import IndexReport
@@ -100,6 +101,15 @@ def _print_table(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         write_line("  ".join(cells).rstrip())
+
+
+def print_finding(console: Console, finding: Finding) -> None:
+    """A line of what was checked; where something is wrong, another of what to do."""
+    mark = Text("!! ", style="red") if finding.is_fault else Text("ok ", style="green")
+    line = Text(f"{finding.check:<12}{one_line(finding.state)}")
+    console.print(mark.append_text(line), soft_wrap=True)
+    if finding.is_fault:
+        _line(console, f"{'':<15}{finding.hint}")
 
 
 def print_cleaned(console: Console, cleaned: Cleaned) -> None:

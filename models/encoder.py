@@ -207,6 +207,11 @@ def pool(hidden: Tensor, weights: Tensor, pooling: Pooling) -> Tensor:
     return (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
 
 
+def gpu_names() -> list[str]:
+    """The GPUs that torch can use."""
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes with it, else float32."""
     if device.type == "cuda":

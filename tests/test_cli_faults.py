@@ -87,8 +87,8 @@ def test_an_index_of_another_schema(own):
     store.close()
     for command in (["index"], ["query", "x"]):
         fault = own.run(*command).fault()
-        assert "has schema 0" in fault
-        assert "--rebuild" in fault
+        assert "app was indexed by another version of this program (schema 0, " in fault
+        assert fault.endswith(f"run `codesearch index {own.root} --rebuild`")
     assert own.run("index", "--rebuild").code == 0
     assert answers(own)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from models.checkpoint import Checkpoint
 
 # Raise it when the tables, the chunker, the words, the encoder's input or what FAISS holds change.
 SCHEMA_VERSION = 5
-REBUILD = "run `codesearch index --rebuild` in the repository to make it anew"
+
+
+def rebuild_command(facts: dict[str, str]) -> str:
+    """What makes an index anew; vectors of text that is read as before are kept."""
+    where = shlex.quote(facts["root"]) if "root" in facts else "."
+    return f"run `codesearch index {where} --rebuild`"
 
 
 def facts_of(repository: Repository, checkpoint: Checkpoint) -> dict[str, str]:
@@ -72,8 +78,9 @@ def check_schema(facts: dict[str, str], folder: Path) -> None:
     found = facts.get("schema", str(SCHEMA_VERSION))
     if found != str(SCHEMA_VERSION):
         raise IndexMismatch(
-            f"the index in {folder} has schema {found}, this program reads {SCHEMA_VERSION}",
-            REBUILD,
+            f"{facts.get('name', folder)} was indexed by another version of this program "
+            f"(schema {found}, this one reads {SCHEMA_VERSION})",
+            rebuild_command(facts),
         )
 
 
@@ -92,5 +99,5 @@ def check_binding(folder: RepoFolder, checkpoint: Checkpoint) -> None:
             f"{facts.get('name', folder.folder)} was indexed with model "
             f"{facts.get('model')} ({found[:12]}), not with {checkpoint.name} "
             f"({checkpoint.fingerprint[:12]})",
-            f"{REBUILD}, or name the model that made it with --model",
+            f"{rebuild_command(facts)}, or name the model that made it with --model",
         )

@@ -33,6 +33,11 @@ _GRAPH_EFFORT = 16
 _EFFORT, _EFFORT_FOR_MANY = (64, 10), (39, 5)
 
 
+def faiss_version() -> str:
+    """As the library says it."""
+    return str(faiss.__version__)
+
+
 class VectorIndex:
     """The vectors of one repository, searchable: all of them are compared while they are few.
 

@@ -19,7 +19,7 @@ import numpy as np
 from indexer.errors import IndexDamaged, IndexNotFound
 from indexer.sources.disk import Stamp
 from indexer.sources.listing import Selection
-from indexer.storage.binding import REBUILD, check_schema, open_read_only, read_facts
+from indexer.storage.binding import check_schema, open_read_only, read_facts, rebuild_command
 from indexer.storage.failures import database_failure
 from indexer.storage.home import RepoFolder
 from indexer.storage.text_index import Ids, IndexedTerms
@@ -303,7 +303,9 @@ class Reader:
         except sqlite3.DatabaseError as error:
             raise database_failure(folder, error) from error
         except zlib.error as error:
-            raise IndexDamaged(f"the index in {folder} is damaged ({error})", REBUILD) from error
+            raise IndexDamaged(
+                f"the index in {folder} is damaged ({error})", rebuild_command(self.facts)
+            ) from error
 
 
 def _marks(values: Sequence[object]) -> str:
