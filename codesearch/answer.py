@@ -98,6 +98,7 @@ class Searcher:
     waiting: int = 0  # texts without a vector yet
     encoders: dict[str, QueryEncoder] = field(default_factory=dict)  # by fingerprint
     expected: str = ""
+    _behind: set[str] = field(default_factory=set)  # roots with changes that `index` can take in
     _opened_at: float = field(default_factory=time.perf_counter)
     _ahead: dict[str, Future[_Ahead]] = field(default_factory=dict)  # by fingerprint
 
@@ -187,6 +188,11 @@ class Searcher:
         ]
 
     @property
+    def behind(self) -> list[OpenIndex]:
+        """Those whose repository has changes that are too many for a query to take in."""
+        return [item for item in self.indexes if item.reader.root in self._behind]
+
+    @property
     def told(self) -> list[str]:
         """All that the user should know."""
         return [*self.notes, *self.unopened]
@@ -200,6 +206,7 @@ class Searcher:
         """Look at the repositories again; False: an index has changed and must be opened anew."""
         self._opened_at = time.perf_counter()
         self.notes, self.is_stale, self.waiting = [], False, 0
+        self._behind.clear()
         if not self.is_current:
             return False
         for item in self.indexes:
@@ -224,6 +231,8 @@ class Searcher:
         if change.is_small and take_in(self.home, reader, ref, change, checkpoint):
             return True
         self.is_stale = True
+        if change.repository is not None:
+            self._behind.add(reader.root)
         is_busy = is_being_written(reader.folder)
         self.notes.append(change.note_meanwhile(reader) if is_busy else change.note(reader, ref))
         return False

@@ -2,8 +2,9 @@
 
 One query at a time, in the order they come. Between queries the repositories in use are looked at
 for changes; where that is quick, before each query as well. So an answer from a small repository
-is always fresh, and one from a large repository misses at most what changed in the last seconds.
-What takes long (indexing) or needs the user's terminal is declined: the client does it itself.
+is always fresh, and one from a large repository misses at most what changed in the last seconds. A
+change that is too large for a query is read by a process beside it. A first indexing, and what
+needs the user's terminal, is declined: the client does it itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from codesearch.background import BackgroundIndexing
 from codesearch.client import GREETING, LOOKS, PROTOCOL, connect, socket_path
 from codesearch.console import tell_fault
 from codesearch.open_scopes import CHECK_EVERY_SECONDS, OpenScopes
@@ -46,6 +48,7 @@ class Server:
         self._home = home
         self._idle_seconds = idle_seconds
         self._scopes = OpenScopes(home)
+        self._indexing = BackgroundIndexing(home)
 
     def run(self, started: Callable[[str], None]) -> None:
         """Serve until idle for too long, or until a signal; the socket is gone afterwards.
@@ -67,6 +70,7 @@ class Server:
         ):
             started(os.fspath(path))
             self._accept(listener)
+        self._indexing.stop()
         self._scopes.close()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -128,6 +132,8 @@ class Server:
         if searcher is None:
             raise _Declined
         show_notes(searcher.told, quiet)
+        for item in searcher.behind:
+            self._indexing.refresh(item)
         return 0 if run(searcher, asked, shown, quiet) else 1
 
 

@@ -118,6 +118,15 @@ def test_a_change_is_seen(server):
     wait_for(lambda: found_first(server) != ["app/coffee.py"])
 
 
+def test_a_large_change_is_read_beside_it(server):
+    tea = {f"app/tea_{i}.py": f"def brew_tea_{i}():\n    return {i}\n" for i in range(50)}
+    write(server.root, tea)
+    wait_for(lambda: "50 files have changed" in server.run("query", "brew_tea_7").err)
+    wait_for(lambda: not server.run("query", "brew_tea_7").err)
+    found = server.run("query", "brew_tea_7", "-l", "-k", "1")
+    assert (found.lines, found.err) == (["app/tea_7.py"], "")
+
+
 def test_a_rebuilt_index_is_opened_anew(server):
     assert server.run("query", "load_config", "-l").code == 0
     assert server.run("index", "--rebuild", "--path", "web", "-q").code == 0
