@@ -10,6 +10,7 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from indexer.training.run import STATE, Run, Slice
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.encoder import choose_device, fast_dtype
 from models.interpolation import export
+from models.student import Student
 from models.tokenizer import Tokenizer
 from models.trainer import Settings, Trainer, sizes_of
 from models.training_state import load_state
@@ -191,9 +193,9 @@ def _train(
     planned = round(PASSES * len(packed.records) / mixture.pairs)
     steps = lesson.steps or min(MOST_STEPS, max(LEAST_STEPS, planned))
     device = choose_device(lesson.device)
-    trainer = Trainer(
-        checkpoint, Settings(steps=steps), device, fast_dtype(device), **sizes_of(device.type)
-    )
+    sizes = sizes_of(device.type)
+    make = partial(Student, checkpoint, device, fast_dtype(device), sizes["chunk_tokens"])
+    trainer = Trainer(make, Settings(steps=steps), sizes["cache_above"])
     facts = {"pack": packed.key, "start": checkpoint.fingerprint} | asdict(mixture)
     run = Run(
         folder, trainer, Batches(packed, mixture), packed, facts, lambda _: progress.advance(1)

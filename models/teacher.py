@@ -9,6 +9,8 @@ than the better of them alone.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +20,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as Vocabulary
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.batching import batches
 from models.checkpoint import Checkpoint, CheckpointError
 from models.encoder import pool
 from models.inputs import EncoderInput
+from models.learner import Learner, Weights
 
 Vectors = NDArray[np.float32]
 _UNUSED = 2  # positions: some families' first token has number 2
 
 
-class Teacher:
+class Teacher(Learner):
     """A sentence encoder with mean pooling, as its folder holds it.
 
     `max_tokens` is what it reads of a text.
@@ -43,8 +47,9 @@ class Teacher:
         student: Checkpoint,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        max_tokens: int = 256,
         chunk_tokens: int = 4096,
+        max_tokens: int = 256,
+        frozen_layers: int | None = None,
     ) -> None:
         """Load it.
 
@@ -53,55 +58,89 @@ class Teacher:
             student: Whose tokens it is given.
             device: Where it runs.
             dtype: What it computes with.
-            max_tokens: What it reads of a text, where it has as many positions.
             chunk_tokens: Encoded at once.
+            max_tokens: What it reads of a text, where it has as many positions.
+            frozen_layers: So many of its first layers keep their weights, as its embeddings do;
+                None: everything is trained.
 
         Raises:
             CheckpointError: the folder cannot be read, or lacks pieces that the student reads.
         """
+        model = _load(folder)
         try:
-            model = AutoModel.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True
-            )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise CheckpointError(
-                f"{folder} is no teacher: {reason}", "give the folder of a sentence encoder"
-            ) from error
-        self._model = model.to(device).eval()
-        self._device, self._chunk_tokens = device, chunk_tokens
+            raise _no_teacher(folder, error) from error
+        super().__init__(model, device, dtype)
+        self._chunk_tokens = chunk_tokens
         places = getattr(model.config, "max_position_embeddings", max_tokens + _UNUSED)
         self.max_tokens = min(max_tokens, places - _UNUSED)
         self._ids = _as_the_teacher_counts(tokenizer, student, folder)
         self._pad, self._last = int(tokenizer.pad_token_id), int(tokenizer.sep_token_id)
+        kept = ["pooler."]  # nothing asks it
+        if frozen_layers is not None:
+            kept += ["embeddings.", *(f"encoder.layer.{i}." for i in range(frozen_layers))]
+        for name, weight in self.model.named_parameters():
+            weight.requires_grad_(not name.startswith(tuple(kept)))
 
-    def embed(self, inputs: Sequence[EncoderInput]) -> Vectors:
-        """Unit vectors (n, T)."""
-        rows = [self._translated(item) for item in inputs]
-        lengths = [len(row) for row in rows]
-        found: list[Vectors] = []
-        places: list[int] = []
-        for batch in batches(lengths, self._chunk_tokens):
-            found.append(self._embed([rows[i] for i in batch]))
-            places += batch
-        return np.concatenate(found)[np.argsort(places)]
+    def chunks(self, inputs: Sequence[EncoderInput]) -> list[list[int]]:
+        """As `Learner` says, by what is read of each."""
+        lengths = [min(len(item), self.max_tokens) for item in inputs]
+        return list(batches(lengths, self._chunk_tokens))
+
+    def encode_chunk(self, inputs: Sequence[EncoderInput], weights: Weights) -> Tensor:
+        """Unit vectors (n, T) of inputs that fit in memory together."""
+        rows = [torch.from_numpy(self._translated(item)) for item in inputs]
+        ids = pad_sequence(rows, True, self._pad)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).to(self.device)
+        arguments = {"input_ids": ids.to(self.device), "attention_mask": mask.long()}
+        hidden = self._hidden(weights, arguments)
+        return F.normalize(pool(hidden.float(), mask.float(), "mean"), dim=-1)
 
     def _translated(self, item: EncoderInput) -> NDArray[np.int64]:
         ids = self._ids[item.ids[: self.max_tokens]]
         ids[-1] = self._last
         return ids
 
-    @torch.inference_mode()
-    def _embed(self, rows: list[NDArray[np.int64]]) -> Vectors:
-        ids = pad_sequence([torch.from_numpy(row) for row in rows], True, self._pad)
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).to(self._device)
-        hidden = self._model(
-            input_ids=ids.to(self._device), attention_mask=mask.long()
-        ).last_hidden_state
-        pooled = pool(hidden.float(), mask.float(), "mean")
-        return np.asarray(F.normalize(pooled, dim=-1).cpu().numpy())
+
+def export_teacher(folder: Path, trained: dict[str, Tensor], share: float, out: Path) -> None:
+    """Write a teacher's folder with weights that were trained; others are as they were.
+
+    Args:
+        folder: Where training started.
+        trained: Weights by name.
+        share: 0 is the start, 1 the trained model.
+        out: Is made, or replaced.
+    """
+    model = _load(folder)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in trained:
+                weight.lerp_(trained[name].float(), share)
+    beside = out.with_name(f"{out.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(folder, beside, ignore=shutil.ignore_patterns("*.bin", "*.safetensors"))
+    model.save_pretrained(beside)
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(beside, out)
+
+
+def _load(folder: Path) -> PreTrainedModel:
+    try:
+        model: PreTrainedModel = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise _no_teacher(folder, error) from error
+    return model
+
+
+def _no_teacher(folder: Path, error: Exception) -> CheckpointError:
+    reason = str(error).strip().splitlines()[0]
+    return CheckpointError(
+        f"{folder} is no teacher: {reason}", "give the folder of a sentence encoder"
+    )
 
 
 def _as_the_teacher_counts(

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, CheckpointError
+from models.checkpoint import CheckpointError
 from models.contrastive import Loss, LossWeights, nearly_same, pair_loss
+from models.learner import Learner
 from models.pair_batch import PairBatch
-from models.student import Student
 from models.training_state import State, load_state, moments, restore, save_state
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -102,26 +103,24 @@ class Report:
 
 
 class Trainer:
-    """LossWeights, optimizer and running average, and the step that moves them.
-
-    `cache_above` is the number of tokens in a batch beyond which gradients are cached.
-    """
+    """Weights, optimizer and running average, and the step that moves them."""
 
     def __init__(
-        self,
-        checkpoint: Checkpoint,
-        settings: Settings,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
-        chunk_tokens: int = 4096,
-        cache_above: int = 40_000,
+        self, make: Callable[[], Learner], settings: Settings, cache_above: int = 40_000
     ) -> None:
+        """Begin.
+
+        Args:
+            make: Makes the model as it is at first; called again where that is asked for.
+            settings: What a step does.
+            cache_above: The tokens of a batch beyond which gradients are cached.
+        """
         self.settings = settings
         self.step = 0
-        self.student = Student(checkpoint, device, dtype, chunk_tokens)
+        self.student = make()
         self._known: tuple[Tensor, Tensor] | None = None
         self._weights = LossWeights(settings.contrast, settings.distillation, settings.agreement)
-        self._start = partial(Student, checkpoint, device, dtype, chunk_tokens)
+        self._start = make
         self._cache_above = cache_above
         self._parameters = self.student.parameters()
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
@@ -202,7 +201,7 @@ class Trainer:
             return self._keeper.encode(batch.queries)
 
     @cached_property
-    def _keeper(self) -> Student:
+    def _keeper(self) -> Learner:
         """The starting model, which keeps its weights."""
         return self._start()
 

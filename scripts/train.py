@@ -10,7 +10,9 @@ trained weights with those of the start and writes a folder that `--model` takes
 round `mine-negatives` looks for wrong answers that a model likes: `--hard-negatives FILE` of a new
 run takes them. `teach FOLDER` asks a larger encoder where questions and codes are to lie:
 `run NAME --taught data/taught` learns that, with chunks of repositories (`mine_pairs.py --chunks`,
-`pack`, `teach --of codes`) also how an index is read. The last line printed is JSON.
+`pack`, `teach --of codes`) also how an index is read. A teacher learns what code is in the same
+way, before it teaches: `run NAME --teacher FOLDER`, `export NAME --teacher FOLDER --average 1`.
+The last line printed is JSON.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,7 @@ def read_arguments() -> argparse.Namespace:
     exporting.add_argument("--average", type=float, default=0.5, help="share of the trained model")
     exporting.add_argument("--weights", choices=["average", "last"], default="average")
     exporting.add_argument("--out", type=Path, required=True)
+    exporting.add_argument("--teacher", type=Path, help="whose weights were trained")
     mixing = commands.add_parser("mix", help="write what lies between --model and another one")
     mixing.add_argument("other", help="a checkpoint of the same shape")
     mixing.add_argument("--average", type=float, default=0.5, help="share of the other one")
@@ -125,6 +129,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chunk-tokens", type=int, help="encoded at once")
     parser.add_argument("--cache-above", type=int, help="tokens of a step: cache its gradients")
     parser.add_argument("--quiet", action="store_true", help="no line for each step")
+    parser.add_argument("--teacher", type=Path, help="a larger encoder's folder: trains that")
+    parser.add_argument("--frozen-layers", type=int, help="of the teacher, the first")
+    parser.add_argument("--most-tokens", type=int, help="of a pair's code")
 
 
 def pack_shards(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -148,7 +155,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     checkpoint = open_checkpoint(arguments.model)
     packed = packed_pairs(arguments, checkpoint)
-    device, dtype = device_and_type(arguments)
+    device, _ = on = device_and_type(arguments)
     sizes = sizes_of(device.type)
     sizes |= {name: getattr(arguments, name) for name in sizes if getattr(arguments, name)}
     settings, mixture = settings_of(arguments)
@@ -158,22 +165,35 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         negatives_key = hashlib.blake2b(negatives.tobytes(), digest_size=8).hexdigest()
     facts = {"pack": packed.key, "start": checkpoint.fingerprint, "hard_negatives": negatives_key}
     facts |= asdict(mixture)
+    if arguments.teacher is not None:
+        facts |= {"teacher": arguments.teacher.name, "frozen_layers": arguments.frozen_layers}
     course = course_of(arguments, packed, checkpoint)
     if course is not None:
         facts |= {"taught": course.key, "own": arguments.own}
-    trainer = Trainer(checkpoint, settings, device, dtype, **sizes)
+    make = partial(learner, arguments, checkpoint, *on, sizes["chunk_tokens"])
+    trainer = Trainer(make, settings, sizes["cache_above"])
     if course is not None:
         trainer.know(*course.known)
     batches = Batches(packed, mixture, negatives, course)
     folder = arguments.runs / arguments.name
     report = (lambda _: None) if arguments.quiet else tell
     going = Run(folder, trainer, batches, packed, facts, report)
-    tell(f"{trainer.step} steps are done; training in {dtype} on {device}".replace("torch.", ""))
+    tell(f"{trainer.step} steps are done; training in {on[1]} on {device}".replace("torch.", ""))
     part = Slice(arguments.minutes, arguments.save_every, arguments.dev_every, arguments.dev_pairs)
     steps = going.go_on(part)
     if going.plot() is None:
         tell("no plot: matplotlib is not installed (pip install -e '.[train]')")
     return {"run": str(folder), "step": steps, "steps": settings.steps}
+
+
+def learner(arguments: argparse.Namespace, checkpoint: Checkpoint, *on: Any) -> Any:
+    """What is trained, as it is at first: the encoder, or a teacher."""
+    from models.student import Student
+    from models.teacher import Teacher
+
+    if arguments.teacher is None:
+        return Student(checkpoint, *on)
+    return Teacher(arguments.teacher, checkpoint, *on, frozen_layers=arguments.frozen_layers)
 
 
 def course_of(
@@ -205,7 +225,10 @@ def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
             distillation=arguments.distillation,
         )
         mixture = Mixture(
-            pairs=arguments.pairs_per_step, seed=arguments.seed, long_share=arguments.long_share
+            pairs=arguments.pairs_per_step,
+            seed=arguments.seed,
+            long_share=arguments.long_share,
+            most_tokens=arguments.most_tokens,
         )
     except ValueError as error:
         raise UsageError(str(error), "see scripts/train.py run --help") from error
@@ -225,6 +248,7 @@ def device_and_type(arguments: argparse.Namespace) -> tuple[Any, Any]:
 
 def export_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from models.interpolation import export
+    from models.teacher import export_teacher
     from models.training_state import load_state
 
     start = open_checkpoint(arguments.model)
@@ -232,6 +256,9 @@ def export_run(arguments: argparse.Namespace) -> dict[str, Any]:
     if state.facts["start"] != start.fingerprint:
         raise UsageError(f"{arguments.name} did not start from {start.name}", "give its --model")
     trained = state.average if arguments.weights == "average" else state.weights
+    if arguments.teacher is not None:
+        export_teacher(arguments.teacher, trained, share_of(arguments), arguments.out)
+        return {"teacher": str(arguments.out), "step": state.step}
     fingerprint = export(start, trained, share_of(arguments), arguments.out)
     return {"model": str(arguments.out), "fingerprint": fingerprint, "step": state.step}
 
@@ -283,7 +310,7 @@ def ask_teacher(arguments: argparse.Namespace) -> dict[str, Any]:
     packed = packed_pairs(arguments, checkpoint)
     device, dtype = device_and_type(arguments)
     size = sizes_of(device.type)["chunk_tokens"]
-    teacher = Teacher(arguments.teacher, checkpoint, device, dtype, arguments.teacher_tokens, size)
+    teacher = Teacher(arguments.teacher, checkpoint, device, dtype, size, arguments.teacher_tokens)
     start = Student(checkpoint, device, dtype, size)
     syllabus = Syllabus(
         arguments.of, arguments.pairs, arguments.most_tokens, arguments.long_share, arguments.seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from models.encoder import Encoder
 from models.inputs import EncoderInput
 from models.interpolation import export
 from models.pair_batch import PairBatch
+from models.student import Student
 from models.trainer import Settings, Trainer
 from models.training_state import load_state
 from tests.small_models import SASA, save_model
@@ -43,8 +45,14 @@ def pairs(start: Checkpoint, seed: int, long: int = 130) -> PairBatch:
     return PairBatch(queries, codes, nothing, nothing)
 
 
-def trainer(start: Checkpoint, settings: Settings = SETTINGS, **sizes: int) -> Trainer:
-    return Trainer(start, settings, CPU, **sizes)
+def trainer(
+    start: Checkpoint,
+    settings: Settings = SETTINGS,
+    chunk_tokens: int = 4096,
+    cache_above: int = 40_000,
+    dtype: torch.dtype = torch.float32,
+) -> Trainer:
+    return Trainer(partial(Student, start, CPU, dtype, chunk_tokens), settings, cache_above)
 
 
 def weights(of: Trainer) -> dict[str, torch.Tensor]:
@@ -173,7 +181,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_change(start):
 
 
 def test_bf16_learns_into_float32_weights(start):
-    learner = Trainer(start, SETTINGS, CPU, torch.bfloat16)
+    learner = trainer(start, dtype=torch.bfloat16)
     exact, batch = trainer(start), pairs(start, 0)
     learner.add_gradients(batch)
     exact.add_gradients(batch)

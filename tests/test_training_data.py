@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
 
 from indexer.errors import UsageError
 from indexer.heading import headed
@@ -623,6 +624,34 @@ def test_a_round_with_hard_negatives_is_a_run_of_its_own(script):
     done, _ = script.run("run", "a", *settings, "--hard-negatives", "n.npz")
     assert done["step"] == 1
     assert "hard_negatives" in script.fault("run", "a", *settings)
+
+
+def test_a_teacher_is_trained_from_some_layer_on_and_teaches_then(script, tmp_path):
+    folder = save_model("bert", tmp_path / "teacher")
+    settings = ["--steps", "3", "--pairs-per-step", "6", "--dev-pairs", "20", "--lr", "1e-2"]
+    settings += ["--most-tokens", "60", "--long-share", "0"]
+    of = ["--teacher", str(folder), "--frozen-layers", "1"]
+    script.run("run", "t", *of, *settings, "--minutes", "0")
+    done, told = script.run("run", "t", *of, *settings)
+    assert "1 steps are done" in told
+    assert done["step"] == 3
+    assert "frozen_layers 1, not 0" in script.fault("run", "t", *of[:3], "0", *settings)
+    script.run("export", "t", *of[:2], "--average", "1", "--weights", "last", "--out", "tuned")
+    before, after = (
+        dict(AutoModel.from_pretrained(path).named_parameters())
+        for path in (folder, tmp_path / "tuned")
+    )
+    trained = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name for name in trained if "layer.1." in name}
+    assert not {name for name in trained if "layer.0." in name or "embeddings" in name}
+    state = load_state(tmp_path / "data/runs/t" / STATE)
+    assert all(torch.equal(state.weights[name], after[name]) for name in trained)
+    assert script.run("teach", "tuned", "--pairs", "20", "--most-tokens", "60")[0]["parts"] == 1
+
+
+def test_pairs_with_long_code_can_be_left_out(packed):
+    batches = Batches(packed, Mixture(pairs=12, long_share=0.5, most_tokens=100))
+    assert packed.records["code_length"][batches.rows(0)].max() <= 100
 
 
 def test_a_run_that_is_taught_learns_where_its_teacher_puts_texts(script, model, tmp_path):

@@ -37,6 +37,7 @@ class Mixture:
         long_share: Of a batch's pairs, those with code beyond `LONG` tokens.
         one_language: The share of batches whose pairs are of one language,
         one_repo: … and of one repository, filled up with its language.
+        most_tokens: Of a pair's code; None: whatever the encoder reads.
         variant_weights: How often each way to ask is taken.
     """
 
@@ -45,6 +46,7 @@ class Mixture:
     long_share: float = 0.15
     one_language: float = 0.35
     one_repo: float = 0.25
+    most_tokens: int | None = None
     variant_weights: tuple[float, ...] = field(default=(0.35, 0.25, 0.25, 0.15))
 
     def __post_init__(self) -> None:
@@ -82,7 +84,10 @@ class Batches:
         self._packed, self._mixture, self._negatives = packed, mixture, negatives
         self._course = course
         records = packed.records
-        self._rows: Rows = np.flatnonzero(~records["is_dev"])
+        is_taken = ~records["is_dev"]
+        if mixture.most_tokens is not None:
+            is_taken &= records["code_length"] <= mixture.most_tokens
+        self._rows: Rows = np.flatnonzero(is_taken)
         if course is not None:
             others = ~np.isin(self._rows, course.pairs.pairs)
             is_long = records["code_length"][self._rows] > LONG
