@@ -137,7 +137,7 @@ class Tools:
         for item in searcher.behind:
             if item.reader.root == str(self._own.root):
                 self._indexing.refresh(item)
-                notes.append("note: this is done now; ask again soon for what has changed")
+                notes.append("note: these changes are being read now; ask again soon")
         notes += [f"note: nothing has {a!r}; read as {b!r}" for a, b in answer.corrected.items()]
         results = (
             "\n".join(self._lines(rank, result, answer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -68,10 +69,11 @@ class BackgroundIndexing:
         if self._process is None:
             return
         if self.is_running:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGINT)  # as with Ctrl-C: its workers end, too
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+                self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()

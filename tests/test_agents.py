@@ -15,6 +15,7 @@ from mcp import Client, StdioServerParameters
 
 from codesearch import agents
 from codesearch.agents import Tools, make_server
+from codesearch.background import BackgroundIndexing
 from indexer.storage.home import IndexHome
 from tests.command_line import FILES, Place, codesearch, environment
 from tests.git_repositories import make_repository, write
@@ -154,7 +155,7 @@ def test_a_large_change_is_read_in_the_background(own, asked):
         own.root, {f"app/tea_{i}.py": f"def brew_tea_{i}():\n    return {i}\n" for i in range(50)}
     )
     text = ask("search", query="brew_tea_7")[1]
-    assert "note: this is done now" in text
+    assert "note: these changes are being read now" in text
     assert "50 files have changed" in text
     for _ in range(300):
         text = ask("search", query="brew_tea_7", limit=1)[1]
@@ -184,6 +185,17 @@ def test_over_stdin_and_stdout_and_nothing_is_left(library):
     assert names == ["search", "similar", "repositories"]
     assert is_answered
     assert text.startswith("1. retry.go:3-11  function Retry")
+
+
+def test_what_is_under_way_is_stopped_and_goes_on_later(own):
+    root = make_repository(own.root.parent / "new", {"a.py": FILES["app/config.py"]})
+    indexing = BackgroundIndexing(IndexHome(own.home))
+    indexing.index(root)
+    assert indexing.is_running
+    indexing.index(root)  # one at a time
+    indexing.stop()
+    assert not indexing.is_running
+    assert Place(own.home, root).run("query", "load_config", "-l").lines == ["a.py"]
 
 
 def test_it_ends_with_stdin(library):
