@@ -8,6 +8,7 @@ makes it anew, as after a loss of `vectors.db`.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from indexer.storage.home import IndexHome, RepoFolder
 from indexer.storage.locking import writing, writing_if_free
 from indexer.storage.reader import Reader, RefInfo
 
+TRAINING_DAYS = 30  # after so many nobody goes on with it
+
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
@@ -32,10 +35,14 @@ class Cleaned:
     repos: tuple[str, ...] = ()  # roots
     refs: tuple[str, ...] = ()
     vectors: int = 0
+    trainings: int = 0
 
 
 def clean_all(home: IndexHome, progress: Progress) -> Cleaned:
-    """Remove the indexes of vanished repositories, vanished refs, and vectors nobody names."""
+    """Remove the indexes of vanished repositories, vanished refs, and vectors nobody names.
+
+    So are trainings that nobody has gone on with for `TRAINING_DAYS`.
+    """
     with _nobody_writing(home, progress):
         gone = [folder for folder in home.repos() if not _is_there(_root(folder))]
         names = tuple(_root(folder) or str(folder.folder) for folder in gone)
@@ -43,7 +50,7 @@ def clean_all(home: IndexHome, progress: Progress) -> Cleaned:
             folder.delete()
         names += tuple(_remove_clones_without_index(home))
         refs = [name for folder in home.repos() for name in _clean_refs(folder)]
-        return Cleaned(names, tuple(refs), _clean_vectors(home))
+        return Cleaned(names, tuple(refs), _clean_vectors(home), _clean_trainings(home))
 
 
 def clean_repo(home: IndexHome, folder: RepoFolder, progress: Progress) -> Cleaned:
@@ -86,6 +93,20 @@ def _clean_vectors(home: IndexHome) -> int:
         return store.keep_only(used)
     finally:
         store.close()
+
+
+def _clean_trainings(home: IndexHome) -> int:
+    """Remove what was interrupted long ago, a gigabyte each; returns how many."""
+    since = time.time() - 86_400 * TRAINING_DAYS
+    states = [folder for folder in home.training.glob("*") if folder.is_dir()]
+    dead = [folder for folder in states if _changed_at(folder) < since]
+    for folder in dead:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(dead)
+
+
+def _changed_at(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _clean_refs(folder: RepoFolder) -> list[str]:

@@ -118,6 +118,8 @@ def print_cleaned(console: Console, cleaned: Cleaned) -> None:
         _line(console, f"removed the index of {name}")
     for name in cleaned.refs:
         _line(console, f"removed {name}")
+    if cleaned.trainings:
+        _line(console, f"removed {_count(cleaned.trainings, 'interrupted training')}")
     _line(console, f"removed {_count(cleaned.vectors, 'unused vector')}")
 
 

@@ -130,7 +130,7 @@ def tune(home: IndexHome, locations: Sequence[str], lesson: Lesson, progress: Pr
     _check_installed()
     sources, checkpoint = sources_of(locations), open_checkpoint(lesson.model)
     exam = make_exam(sources, Tokenizer(checkpoint), progress)
-    folder = home.folder / "training" / _key(sources, checkpoint, lesson)
+    folder = home.training / _key(sources, checkpoint, lesson)
     packed = _packed(sources, exam, checkpoint, folder, progress)
     steps = _train(packed, checkpoint, lesson, folder, progress)
     trained = load_state(folder / STATE).average

@@ -1,15 +1,18 @@
 """`status`, `repos` and `clean`."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from codesearch.cleaning import TRAINING_DAYS
 from indexer.sources.repository import find_repository
 from indexer.storage.home import IndexHome
 from indexer.storage.vectors import VectorStore
@@ -99,6 +102,19 @@ def test_clean_removes_what_was_only_begun(own, tmp_path):
     assert "remote.git\n" in err
     assert not begun.exists
     assert list(IndexHome(own.home).clones.glob("**/*.git")) == []
+
+
+def test_clean_removes_trainings_that_nobody_goes_on_with(own):
+    old, new = (own.home / "training" / name for name in ("0" * 16, "1" * 16))
+    for folder in (old, new):
+        (folder / "packed").mkdir(parents=True)
+        (folder / "packed" / "codes.bin").write_bytes(b"x")
+    long_ago = time.time() - 86_400 * (TRAINING_DAYS + 1)
+    for path in (old / "packed" / "codes.bin", old / "packed", old):
+        os.utime(path, (long_ago, long_ago))
+    assert "removed 1 interrupted training\n" in own.run("clean").err
+    assert [folder.name for folder in (own.home / "training").iterdir()] == [new.name]
+    assert "training" not in own.run("clean").err
 
 
 def test_a_repository_that_was_indexed_by_url_is_meant_by_its_url(own, tmp_path):

@@ -3,6 +3,7 @@
 HOME/
 ├── vectors.db                     every vector, shared by all repositories
 ├── clones/<host>/<owner>/<name>.git    repositories indexed by URL
+├── training/<hash>/               a training that was interrupted
 └── repos/<name>-<hash of root>/
     ├── index.db                   files, refs, chunks and their words
     ├── vectors.faiss              a cache, rebuilt when missing or damaged
@@ -101,6 +102,11 @@ class IndexHome:
     def clones(self) -> Path:
         """Repositories that were indexed by URL."""
         return self.folder / "clones"
+
+    @property
+    def training(self) -> Path:
+        """What `train` has under way."""
+        return self.folder / "training"
 
     def repo(self, root: Path) -> RepoFolder:
         """The index folder of the repository with this resolved root."""
