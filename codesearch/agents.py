@@ -24,7 +24,7 @@ from pydantic import Field
 from codesearch.answer import Answer, Searcher
 from codesearch.background import BackgroundIndexing
 from codesearch.console import one_line
-from codesearch.formats import passages, shown_path
+from codesearch.formats import other_hits, passages, shown_path
 from codesearch.manage import all_repos
 from codesearch.open_scopes import OpenScopes
 from codesearch.querying import Question, check_top_k, read_filters
@@ -39,7 +39,6 @@ from models.checkpoint import CheckpointError
 RESULTS = 5  # unless another number is asked for
 FIRST_ANSWER_SECONDS = 20.0  # from here on what is new is found by its words alone
 _LOOK_SECONDS = 0.2
-_MORE_SHOWN = 3
 INSTRUCTIONS = (
     "Search code by meaning and by name. Prefer it to grep for questions about what code does or "
     "where something is done; ask in words ('retry after a network failure') or name a symbol. "
@@ -162,11 +161,7 @@ class Tools:
         if expected <= chunk.end_line:
             yield "   ..."
         if result.more:
-            others = result.more[:_MORE_SHOWN]
-            names = (
-                f"{one_line(o.chunk.symbol) or o.chunk.kind}:{o.chunk.start_line}" for o in others
-            )
-            yield f"   also in this file: {', '.join(names)}"
+            yield f"   also in this file: {other_hits(result)}"
 
     def _path(self, result: SearchResult) -> str:
         """From the working directory, where the file is below it; else from the root of all."""

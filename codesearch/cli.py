@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codesearch.console import stderr, stdout, tell_fault, write_line
+from codesearch.console import stderr, stdout, tell_fault
 from indexer.errors import CodesearchError, UsageError
 from indexer.interrupts import note_interrupts
 from models.checkpoint import CheckpointError
@@ -351,9 +351,6 @@ def doctor(
     home: IndexOption = None,
 ) -> None:
     """Try out everything that a search needs; exit code 1 where something is wrong."""
-    import json
-    from dataclasses import asdict
-
     from codesearch.doctor import examine
     from codesearch.reports import print_finding
     from indexer.storage.home import find_home
@@ -361,10 +358,7 @@ def doctor(
     has_fault = False
     for finding in examine(find_home(home)):
         has_fault |= finding.is_fault
-        if as_json:
-            write_line(json.dumps(asdict(finding), ensure_ascii=False))
-        else:
-            print_finding(stdout(), finding)
+        print_finding(stdout(), finding, as_json)
     raise typer.Exit(1 if has_fault else 0)
 
 

@@ -28,6 +28,8 @@ from indexer.sources.listing import WORKING_TREE
 
 # Lines of a unit that is shown by its best lines: three results fit on a large screen.
 MOST_LINES = 16
+# Other hits of a file that are named below its best one.
+MORE_SHOWN = 3
 # A pipe gets these units whole; classes and files are shown by their best lines there too.
 _WHOLE_KINDS = ("function", "doc")
 
@@ -153,6 +155,16 @@ def explanation(result: SearchResult) -> str:
     """The parts of a result's score, in one line; a dash where a signal was silent."""
     parts = score_parts(result).items()
     return "  ".join(f"{name} {'-' if value is None else value}" for name, value in parts)
+
+
+def other_hits(result: SearchResult) -> str:
+    """The first of a file's other hits, and how many there are beyond."""
+    names = [
+        f"{one_line(hit.chunk.symbol) or hit.chunk.kind}:{hit.chunk.start_line}"
+        for hit in result.more[:MORE_SHOWN]
+    ]
+    rest = len(result.more) - len(names)
+    return ", ".join(names) + (f", {rest} more" if rest else "")
 
 
 def vimgrep_lines(answer: Answer, working_directory: Path) -> Iterator[str]:

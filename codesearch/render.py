@@ -18,13 +18,11 @@ from rich.text import Text
 
 from codesearch.answer import Answer
 from codesearch.console import one_line, printable
-from codesearch.formats import explanation, passages, place
+from codesearch.formats import explanation, other_hits, passages, place
 from codesearch.search import Hit, SearchResult
 from codesearch.snippet import Passage, split_lines
 from indexer.sources.listing import WORKING_TREE
 
-# Other hits of a file that are named below its best one.
-MORE_SHOWN = 3
 # Up to here a passage is highlighted as part of its unit, so that a docstring stays a string.
 _LINES_LEXED = 2_000
 _FRAME = 6  # cells of a panel's edge beside its title
@@ -115,13 +113,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _more(result: SearchResult) -> Text:
-    names = [
-        f"{one_line(hit.chunk.symbol) or hit.chunk.kind}:{hit.chunk.start_line}"
-        for hit in result.more[:MORE_SHOWN]
-    ]
-    rest = len(result.more) - len(names)
-    more = f", {rest} more" if rest else ""
-    return Text(f"  also {', '.join(names)}{more}", style="dim")
+    return Text(f"  also {other_hits(result)}", style="dim")
 
 
 def _syntax(hit: Hit, passage: Passage) -> Syntax:

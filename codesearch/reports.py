@@ -103,8 +103,11 @@ def _print_table(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
         write_line("  ".join(cells).rstrip())
 
 
-def print_finding(console: Console, finding: Finding) -> None:
+def print_finding(console: Console, finding: Finding, as_json: bool) -> None:
     """A line of what was checked; where something is wrong, another of what to do."""
+    if as_json:
+        write_line(json.dumps(asdict(finding), ensure_ascii=False))
+        return
     mark = Text("!! ", style="red") if finding.is_fault else Text("ok ", style="green")
     line = Text(f"{finding.check:<12}{one_line(finding.state)}")
     console.print(mark.append_text(line), soft_wrap=True)
