@@ -23,11 +23,12 @@ from pydantic import Field
 
 from codesearch.answer import Answer, Searcher
 from codesearch.background import BackgroundIndexing
+from codesearch.candidates import NO_FILTERS
 from codesearch.console import one_line
 from codesearch.formats import other_hits, passages, shown_path
 from codesearch.manage import all_repos
 from codesearch.open_scopes import OpenScopes
-from codesearch.querying import Question, check_top_k, read_filters
+from codesearch.querying import Question, check_top_k
 from codesearch.search import SearchResult
 from codesearch.similar import Place, find_similar
 from indexer.errors import CodesearchError, IndexNotFound
@@ -74,9 +75,7 @@ class Tools:
         check_top_k(top_k)
         place = Place((self._here / path).resolve(), line)
         searcher = self._searcher(str(place.path.parent), None)
-        answer = find_similar(
-            searcher.indexes[0], searcher, place, read_filters((), (), ()), top_k
-        )
+        answer = find_similar(searcher.indexes[0], searcher, place, NO_FILTERS, top_k)
         return self._told(searcher, answer)
 
     def repositories(self) -> str:
