@@ -1,8 +1,9 @@
-"""Files that change in one step: who reads, or comes after a kill, finds the old or the new."""
+"""Files and folders that change in one step: who reads, or comes after a kill, finds one whole."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,3 +28,23 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside another; it takes the other's place when the block ends well.
+
+    A kill between the last two steps leaves the old one as `.NAME.PID.old`.
+    """
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    old = beside.with_suffix(".old")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(beside, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -9,7 +9,6 @@ than the better of them alone.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from models.checkpoint import Checkpoint, CheckpointError
 from models.encoder import pool
 from models.inputs import EncoderInput
 from models.learner import Learner, Weights
+from models.replacing import replacing_folder
 
 Vectors = NDArray[np.float32]
 _UNUSED = 2  # positions: some families' first token has number 2
@@ -118,12 +118,10 @@ def export_teacher(folder: Path, trained: dict[str, Tensor], share: float, out: 
         for name, weight in model.named_parameters():
             if name in trained:
                 weight.lerp_(trained[name].float(), share)
-    beside = out.with_name(f"{out.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(folder, beside, ignore=shutil.ignore_patterns("*.bin", "*.safetensors"))
-    model.save_pretrained(beside)
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(beside, out)
+    with replacing_folder(out) as beside:
+        weights = shutil.ignore_patterns("*.bin", "*.safetensors")
+        shutil.copytree(folder, beside, ignore=weights, dirs_exist_ok=True)
+        model.save_pretrained(beside)
 
 
 def _load(folder: Path) -> PreTrainedModel:

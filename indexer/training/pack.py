@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -36,6 +34,7 @@ from indexer.training.records import RECORD, key, keys_of
 from models.checkpoint import PRIOR_FILE, Checkpoint
 from models.inputs import encoder_input
 from models.prior import load_prior
+from models.replacing import replacing_folder
 from models.tokenizer import Tokenizer, Tokens
 
 FORMAT = 4  # also raised when a text is read otherwise by the same settings
@@ -73,22 +72,17 @@ def pack(
     paths = sorted(shards.glob("*+*.jsonl.zst"))
     if not paths:
         raise UsageError(f"no shards in {shards}", "make some with scripts/mine_pairs.py")
-    beside = folder.with_name(f"{folder.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     if dev is None:
         dev = held_out(p.name.removesuffix(".jsonl.zst").replace("+", "/", 1) for p in paths)
-    with ExitStack() as stack:
-        files = [stack.enter_context(open(beside / name, "wb")) for name in _FILES]
-        packer = _Packer(checkpoint, dev, *files)
-        for path in paths:
-            taken = (pair for pair in read_pairs(path) if is_taken(pair, share))
-            packer.add(more for pair in taken for more in augmented(pair, questions))
-            tell(f"{path.name}: {len(packer.records):,} pairs so far")
-    about = packer.finish(beside)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(beside, folder)
-    return about
+    with replacing_folder(folder) as beside:
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(beside / name, "wb")) for name in _FILES]
+            packer = _Packer(checkpoint, dev, *files)
+            for path in paths:
+                taken = (pair for pair in read_pairs(path) if is_taken(pair, share))
+                packer.add(more for pair in taken for more in augmented(pair, questions))
+                tell(f"{path.name}: {len(packer.records):,} pairs so far")
+        return packer.finish(beside)
 
 
 def held_out(repos: Iterable[str]) -> frozenset[str]:
