@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from indexer.interrupts import check_interrupted
 from indexer.progress import Progress
 from indexer.storage.vectors import VectorStore
-from models.batching import Pace, batches
+from models.batching import Pace, batches, by_attention
 from models.inputs import EncoderInput
 from models.memory import release_free_memory
 
@@ -57,7 +57,7 @@ class Encoded:
     batches: int = 0
     chunks: int = 0
     tokens: int = 0
-    padded_tokens: int = 0  # of whole batches, padding included
+    padded_tokens: int = 0  # padding included
     model_seconds: float = 0.0  # inside the encoder
     seconds: float = 0.0  # from the first batch to the last, waiting and writing included
 
@@ -203,7 +203,9 @@ def _embed(
     started = time.perf_counter()
     rows = encoder.embed(inputs)
     seconds = time.perf_counter() - started
-    return rows, Encoded(1, len(inputs), sum(lengths), max(lengths) * len(inputs), seconds)
+    parts = by_attention(inputs)  # each is padded by itself
+    padded = sum(len(places) * max(lengths[place] for place in places) for places in parts)
+    return rows, Encoded(1, len(inputs), sum(lengths), padded, seconds)
 
 
 def _write(

@@ -38,9 +38,9 @@ from tests.test_build import CountingEncoder, content
 PACE = Pace(batch_tokens=256, overlaps=True, pool_batches=4)
 
 
-def prepared(number: int, length: int) -> PreparedFile:
-    """A file of one chunk of `length` tokens."""
-    pattern = BlockPattern(np.zeros((1, 1), np.int32), np.ones(1, np.int32))
+def prepared(number: int, length: int, blocks: int = 1) -> PreparedFile:
+    """A file of one chunk of `length` tokens; each of its blocks sees the first alone."""
+    pattern = BlockPattern(np.zeros((blocks, 1), np.int32), np.ones(blocks, np.int32))
     item = EncoderInput(np.full(length, number, np.int32), pattern)
     key = number.to_bytes(16, "big")
     chunk = PreparedChunk("file", "", 1, 1, 0, count_terms("", "", "word"), item, key)
@@ -84,6 +84,14 @@ def vectors(tmp_path):
 
 def add(store: Store, lengths: list[int], first: int = 0) -> None:
     store.add_files([prepared(i, n) for i, n in enumerate(lengths, first)], set())
+
+
+def test_sparse_and_full_inputs_of_a_batch_are_padded_apart(store, vectors):
+    store.add_files([prepared(0, 90), prepared(1, 88, blocks=2)], set())
+    backlog = Backlog(store, PACE, a_preparation())
+    done = encode_backlog(backlog, store, vectors, Remembering(), SILENCE)
+    assert done.batches == 1
+    assert done.padded_tokens == done.tokens == 178
 
 
 def test_everything_is_encoded_once_longest_first(store, vectors):

@@ -75,9 +75,9 @@ def _take_turns(
     options: Options,
 ) -> dict[str, list[dict]]:
     """Passes over all texts, one after the other in both orders."""
-    plain, links = [text.text for text in texts], [text.links for text in texts]
+    plain = [text.text for text in texts]
     works = {
-        "ours": lambda: ours.submit(_pass_ours, plain, links).result(),
+        "ours": lambda: ours.submit(_pass_ours, texts).result(),
         "sentence-transformers": lambda: library.submit(_pass_library, plain, batch_size).result(),
     }
     passes: dict[str, list[dict]] = {name: [] for name in works}
@@ -136,7 +136,7 @@ def _start_ours(device: str) -> None:
     )
 
 
-def _pass_ours(texts: list[str], links: list[np.ndarray]) -> dict:
+def _pass_ours(texts: list[Text]) -> dict:
     """Texts to vectors as indexing does it; and the seconds of the encoder alone."""
     from benchmarks.measure import PeakMemory
     from models.batching import input_batches, pace_of
@@ -144,10 +144,10 @@ def _pass_ours(texts: list[str], links: list[np.ndarray]) -> dict:
 
     encoder, checkpoint = _state["encoder"], _state["checkpoint"]
     memory, start, encoding = PeakMemory(_state["device"]), time.perf_counter(), 0.0
-    tokenized = _state["tokenizer"].tokenize(texts)
+    tokenized = _state["tokenizer"].tokenize([text.text for text in texts])
     inputs = [
-        encoder_input(tokens, related, checkpoint.sasa, _state["prior"])
-        for tokens, related in zip(tokenized, links, strict=True)
+        encoder_input(tokens, text.links, checkpoint.sasa, _state["prior"], text.has_head)
+        for tokens, text in zip(tokenized, texts, strict=True)
     ]
     vectors = np.zeros((len(texts), checkpoint.dimension), dtype=np.float32)
     budget = pace_of(encoder.device.type).batch_tokens

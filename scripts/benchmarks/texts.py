@@ -1,4 +1,4 @@
-"""Real texts: what `codesearch index` would encode of some repositories, and how long they are."""
+"""Real texts: what `codesearch index` encodes of some repositories, but for where they stand."""
 
 import random
 import sys
@@ -24,11 +24,15 @@ BUCKETS = (64, 128, 256, 512, 1024, 2048, 4096)
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text with the places that its syntax tree connects, (n, 2) offsets of characters."""
+    """A text with the places that its syntax tree connects, (n, 2) offsets of characters.
+
+    `has_head`: it is code from its beginning, as `models.inputs.encoder_input` reads it.
+    """
 
     text: str
     links: np.ndarray
     tokens: int
+    has_head: bool
 
 
 def read_texts(repositories: tuple[Path, ...], checkpoint: Checkpoint) -> list[Text]:
@@ -63,12 +67,12 @@ def pieces(chunks: list[Chunk], tokenizer: Tokenizer, max_tokens: int) -> Iterat
     tokenized = tokenizer.tokenize([chunk.text for chunk in chunks])
     for chunk, tokens in zip(chunks, tokenized, strict=True):
         if len(tokens) <= max_tokens:
-            yield Text(chunk.text, chunk.links, len(tokens))
+            yield Text(chunk.text, chunk.links, len(tokens), chunk.is_code)
             continue
-        for part in split_chunk(chunk, tokens, max_tokens):
+        for number, part in enumerate(split_chunk(chunk, tokens, max_tokens)):
             length = len(tokenizer.tokenize([part.text])[0])
             if length <= max_tokens:
-                yield Text(part.text, part.links, length)
+                yield Text(part.text, part.links, length, chunk.is_code and number == 0)
 
 
 def sample(texts: list[Text], tokens: int, seed: int) -> list[Text]:
