@@ -9,6 +9,7 @@ question. Systems are the encoder with any pattern of `models.config` (`sasa`, `
     truncate-512   the encoder with full attention on the first 512 tokens
     chunk-max      windows of 512 tokens, each a vector; a function scores as its best (as in SEA)
     chunk-mean     the same, its vector the mean of theirs
+    start-512      the encoder that training started from (`--start`), cut like that
     bm25           the text index of the program, of code alone
 
 `pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`. Vectors are kept
@@ -20,7 +21,7 @@ to `results/`; the last line is JSON.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -46,9 +47,11 @@ from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 from provenance import provenance, save
 
-SYSTEMS = ("bm25", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer", "bigbird")
-SYSTEMS += ("sasa-no-topk", "sasa-no-ast", "sasa")
+SYSTEMS = ("bm25", "start-512", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer")
+SYSTEMS += ("bigbird", "sasa-no-topk", "sasa-no-ast", "sasa")
 WINDOW = 512
+AT_ONCE = 1000  # questions whose scores are in memory
+Scorer = Callable[[np.ndarray], np.ndarray]  # vectors of questions (Q, E) → scores (Q, P)
 stderr = Console(stderr=True)
 
 
@@ -59,8 +62,15 @@ def main() -> None:
     if not asked:
         sys.exit(f"{arguments.pool}: no function with a question in this selection")
     checkpoint = open_checkpoint(arguments.model)
+    start = open_checkpoint(arguments.start) if "start-512" in arguments.systems else None
     bench = Bench(checkpoint, pool, asked, arguments.vectors)
-    ranks = {system: bench.ranks(system) for system in arguments.systems}
+    ranks = {}
+    for system in arguments.systems:
+        if start is not None and system == "start-512":
+            before = Bench(start, pool, asked, arguments.vectors)
+            ranks[system] = before.ranks("truncate-512")
+        else:
+            ranks[system] = bench.ranks(system)
     lengths = np.array([pool[place].tokens for place in asked])
     command = " ".join(["python scripts/evaluate_longcode.py", *sys.argv[1:]])
     report = provenance(report_name(arguments), command)
@@ -90,10 +100,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("pool", type=Path)
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--start", default="data/models/start", help="for `start-512`")
     parser.add_argument("--min-tokens", type=int, default=0, help="only functions this long")
     parser.add_argument("--inside", action="store_true", help="ask for what is done far inside")
     parser.add_argument("--queries", type=int, help="a sample of so many questions")
-    parser.add_argument("--functions", type=int, help="a sample of so many functions without one")
+    parser.add_argument("--functions", type=int, help="a sample of so many others to tell apart")
     parser.add_argument("--vectors", type=Path, default=Path("data/longcode/vectors.db"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-save", action="store_true")
@@ -108,13 +119,15 @@ def report_name(arguments: argparse.Namespace) -> str:
 
 
 def chosen_pool(arguments: argparse.Namespace) -> list[Pair]:
-    """The functions that take part, in the order of the file; unasked questions are dropped."""
+    """The functions that are asked for, then others; of these only the former have a question."""
     pool = [pair for pair in read_pairs(arguments.pool) if pair.tokens >= arguments.min_tokens]
     if arguments.inside:
         pool = [from_inside(pair) for pair in pool]
-    asked = sampled([pair for pair in pool if pair.query], arguments.queries, arguments.seed)
-    silent = [pair for pair in pool if not pair.query]
-    return asked + sampled(silent, arguments.functions, arguments.seed)
+    documented = [place for place, pair in enumerate(pool) if pair.query]
+    asked = [documented[i] for i in sampled(len(documented), arguments.queries, arguments.seed)]
+    rest = sorted(set(range(len(pool))).difference(asked))
+    others = [rest[i] for i in sampled(len(rest), arguments.functions, arguments.seed)]
+    return [pool[place] for place in asked] + [replace(pool[i], query="") for i in others]
 
 
 def from_inside(pair: Pair) -> Pair:
@@ -124,11 +137,11 @@ def from_inside(pair: Pair) -> Pair:
     return replace(pair, query=query, code=code)
 
 
-def sampled(pairs: list[Pair], count: int | None, seed: int) -> list[Pair]:
-    if count is None or count >= len(pairs):
-        return pairs
-    picked = np.random.default_rng(seed).choice(len(pairs), count, replace=False)
-    return [pairs[place] for place in sorted(picked)]
+def sampled(size: int, count: int | None, seed: int) -> list[int]:
+    """So many of the places below a size, in order; all of them where it has no more."""
+    if count is None or count >= size:
+        return list(range(size))
+    return sorted(np.random.default_rng(seed).choice(size, count, replace=False).tolist())
 
 
 @dataclass
@@ -161,18 +174,23 @@ class Bench:
             found = word_ranks(questions, [pair.code for pair in self.pool], self.asked)
             shown = track(found, "bm25", total=len(self.asked), console=stderr)
             return np.array(list(shown))
-        return answer_ranks(self._scores(system), np.array(self.asked))
+        score, answers = self._scorer(system), np.array(self.asked)
+        parts = [slice(first, first + AT_ONCE) for first in range(0, len(answers), AT_ONCE)]
+        return np.concatenate(
+            [answer_ranks(score(self.queries[part]), answers[part]) for part in parts]
+        )
 
-    def _scores(self, system: str) -> np.ndarray:
+    def _scorer(self, system: str) -> Scorer:
         config = self.checkpoint.sasa
-        if system == "truncate-512":
-            return self.queries @ self.embed([plain(cut(t, 0), config) for t in self.tokens]).T
         if system.startswith("chunk-"):
-            return self._chunk_scores(system, config)
-        self.encoder.config = with_settings(config, system)  # sizes may differ
-        inputs = list(code_inputs(self.pool, self.tokens, self.encoder.config, self.prior))
-        self.vectors[system] = self.embed(inputs)
-        return self.queries @ self.vectors[system].T
+            return self._chunk_scorer(system, config)
+        if system == "truncate-512":
+            vectors = self.embed([plain(cut(t, 0), config) for t in self.tokens])
+        else:
+            self.encoder.config = with_settings(config, system)  # sizes may differ
+            inputs = list(code_inputs(self.pool, self.tokens, self.encoder.config, self.prior))
+            vectors = self.vectors[system] = self.embed(inputs)
+        return lambda queries: queries @ vectors.T
 
     def agreement(self, other: str) -> dict[str, float]:
         """The mean cosine of each pattern's vectors with those of another, over the pool."""
@@ -184,7 +202,7 @@ class Bench:
         }
         return {name: round(mean, 5) for name, mean in means.items()}
 
-    def _chunk_scores(self, system: str, config: SasaConfig) -> np.ndarray:
+    def _chunk_scorer(self, system: str, config: SasaConfig) -> Scorer:
         inputs, owners = [], []
         for place, tokens in enumerate(self.tokens):
             for start in range(0, max(1, len(tokens) - 2), WINDOW - 2):
@@ -192,9 +210,10 @@ class Bench:
                 owners.append(place)
         vectors, firsts = self.embed(inputs), np.unique(owners, return_index=True)[1]
         if system == "chunk-max":
-            return np.maximum.reduceat(self.queries @ vectors.T, firsts, axis=1)
+            return lambda queries: np.maximum.reduceat(queries @ vectors.T, firsts, axis=1)
         mean = np.add.reduceat(vectors, firsts, axis=0)
-        return self.queries @ (mean / np.linalg.norm(mean, axis=1, keepdims=True)).T
+        mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+        return lambda queries: queries @ mean.T
 
     def embed(self, inputs: Sequence[EncoderInput]) -> np.ndarray:
         """Unit vectors (n, E), from the store where it has them."""
