@@ -174,29 +174,29 @@ class Space:
 
     Attributes:
         own: How much the start's cosines count; the teacher's count 1.
-        mean: (T + E,), of both side by side, the start's times the root of `own`.
         axes: (T + E, E), orthonormal columns.
     """
 
     own: float
-    mean: Vectors
     axes: Vectors
 
     @classmethod
     def fit(cls, taught: Vectors, start: Vectors, own: float) -> Space:
-        """The principal axes of texts' unit vectors, (n, T) and (n, E), turned to the start's."""
-        both = _beside(taught, start, own)
-        mean = both.mean(axis=0)
-        centred = (both - mean).astype(np.float64)
-        _, vectors = np.linalg.eigh(centred.T @ centred)
+        """The principal axes of texts' unit vectors, (n, T) and (n, E), turned to the start's.
+
+        What all texts have in common stays in: without it a student had to lose what it began
+        with, a third of its way, before it learned anything.
+        """
+        both = _beside(taught, start, own).astype(np.float64)
+        _, vectors = np.linalg.eigh(both.T @ both)
         axes = vectors[:, ::-1][:, : start.shape[1]]
         # The rotation that brings them nearest to the start's (orthogonal Procrustes).
-        left, _, right = np.linalg.svd(_unit(centred @ axes).T @ start)
-        return cls(own, mean, (axes @ left @ right).astype(np.float32))
+        left, _, right = np.linalg.svd(_unit(both @ axes).T @ start)
+        return cls(own, (axes @ left @ right).astype(np.float32))
 
     def vectors(self, taught: Vectors, start: Vectors) -> Vectors:
         """Unit vectors (n, E)."""
-        return _unit((_beside(taught, start, self.own) - self.mean) @ self.axes)
+        return _unit(_beside(taught, start, self.own) @ self.axes)
 
 
 def _beside(taught: Vectors, start: Vectors, own: float) -> Vectors:

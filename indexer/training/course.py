@@ -215,10 +215,13 @@ class Course:
         return [taught for taught in (self.pairs, self.chunks) if taught is not None]
 
     def draw_chunks(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """The places of a batch's chunks."""
+        """The places of a batch's chunks, likelier the shorter: four times the tokens, half."""
         if self.chunks is None:
             return np.empty(0, dtype=np.int64)
-        return rng.choice(self.chunks.codes, self.chunks_per_batch, replace=False)
+        codes = self.chunks.codes
+        lengths = self.chunks.packed.records["code_length"][self.chunks.rows[codes]]
+        shares = 1 / np.sqrt(lengths.clip(1))
+        return rng.choice(codes, self.chunks_per_batch, replace=False, p=shares / shares.sum())
 
     def draw_questions(
         self, rows: Rows, rng: np.random.Generator
