@@ -119,7 +119,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--taught-chunks", type=Path, help="what it wrote of --packed-chunks")
     parser.add_argument("--packed-chunks", type=Path, default=Path("data/packed-chunks"))
     parser.add_argument("--chunks-per-step", type=int, default=24)
-    parser.add_argument("--own", type=float, default=0.5, help="what the start says beside it")
+    parser.add_argument("--own", type=float, default=1.0, help="what the start says beside it")
     parser.add_argument("--long-share", type=float, default=0.15)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hard-negatives", type=Path)

@@ -671,7 +671,7 @@ def test_a_run_that_is_taught_learns_where_its_teacher_puts_texts(script, tmp_pa
     distances = [step["distillation"] for step in steps]
     assert sum(distances[15:]) < 0.9 * sum(distances[:15])
     assert steps[-1]["agreement"] > 0
-    assert "own 0.5, not 0.9" in script.fault("run", "a", *settings, "--own", "0.9")
+    assert "own 1.0, not 0.9" in script.fault("run", "a", *settings, "--own", "0.9")
 
 
 def test_what_is_no_teacher_is_one_line(script, tmp_path):
