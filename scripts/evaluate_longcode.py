@@ -9,7 +9,8 @@ question. Systems are the encoder with any pattern of `models.config` (`sasa`, `
     truncate-512   the encoder with full attention on the first 512 tokens
     chunk-max      windows of 512 tokens, each a vector; a function scores as its best (as in SEA)
     chunk-mean     the same, its vector the mean of theirs
-    start-512      the encoder that training started from (`--start`), cut like that
+    start-512      the encoder that training started from (`--start`), cut like that; its vectors
+                   were plain means: `head_tokens` is 0 in its `config.json`
     bm25           the text index of the program, of code alone
 
 `pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`. Vectors are kept
