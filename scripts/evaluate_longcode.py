@@ -14,9 +14,10 @@ question. Systems are the encoder with any pattern of `models.config` (`sasa`, `
     bm25           the text index of the program, of code alone
 
 `pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`. Vectors are kept
-by content, so systems share what they agree on. With `--inside` the questions are comments that
-stand beyond the first 512 tokens of a function, which is searched without that comment. Figures go
-to `results/`; the last line is JSON.
+by content, so systems share what they agree on. How much more `sasa` has than each other one is
+told with the interval of that difference, question by question. With `--inside` the questions are
+comments that stand beyond the first 512 tokens of a function, which is searched without that
+comment. Figures go to `results/`; the last line is JSON.
 """
 
 import argparse
@@ -38,7 +39,13 @@ from indexer.storage.vectors import VectorStore
 from indexer.syntax.links import no_links
 from indexer.training.augmented import beyond_head
 from indexer.training.exam import code_inputs
-from indexer.training.retrieval import Ranks, answer_ranks, by_length, word_ranks
+from indexer.training.retrieval import (
+    Ranks,
+    answer_ranks,
+    by_length,
+    gains_by_length,
+    word_ranks,
+)
 from models.batching import input_batches
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
 from models.config import SasaConfig
@@ -85,6 +92,11 @@ def main() -> None:
         "systems": {
             name: {group: asdict(found) for group, found in by_length(places, lengths).items()}
             for name, places in ranks.items()
+        },
+        "gain_of_sasa": {
+            name: gains_by_length(places, ranks["sasa"], lengths)
+            for name, places in ranks.items()
+            if name != "sasa" and "sasa" in ranks
         },
         "cosine_with_full": bench.agreement("full"),
     }
@@ -253,6 +265,13 @@ def show(report: dict) -> None:
     for name, cosine in report["cosine_with_full"].items():
         stderr.print(f"{name}: cosine with full {cosine:.4f}")
     table.add_row("questions", *(str(counts[group]["n"]) for group in groups))
+    stderr.print(table)
+    if not report["gain_of_sasa"]:
+        return
+    table = Table("than", *groups, title="How much more MRR sasa has")
+    for name, gains in report["gain_of_sasa"].items():
+        cells = (gains[group] for group in groups)
+        table.add_row(name, *(f"{x:+.3f} [dim]({low:+.3f}–{high:+.3f})" for x, low, high in cells))
     stderr.print(table)
 
 

@@ -17,7 +17,14 @@ from indexer.mining.shards import read_pairs
 from indexer.progress import SILENCE
 from indexer.storage.home import IndexHome
 from indexer.training.exam import Exam, is_held_out, make_exam, write_lessons
-from indexer.training.retrieval import answer_ranks, by_length, figures, gain, word_ranks
+from indexer.training.retrieval import (
+    answer_ranks,
+    by_length,
+    figures,
+    gain,
+    gains_by_length,
+    word_ranks,
+)
 from models.checkpoint import open_checkpoint
 from models.tokenizer import Tokenizer
 from tests.command_line import codesearch
@@ -234,6 +241,15 @@ def test_figures_by_hand():
         "<=2048": 1,
     }
     assert gain(np.array([2, 2]), np.array([1, 1])) == (0.5, 0.5, 0.5)
+
+
+def test_a_gain_is_told_for_each_length():
+    before, after = np.array([1, 2, 4]), np.array([1, 1, 8])
+    gains = gains_by_length(before, after, np.array([100, 600, 2000]))
+    assert gains["<=128"] == (0, 0, 0)
+    assert gains["<=1024"] == (0.5, 0.5, 0.5)
+    assert gains["<=2048"] == (-0.125, -0.125, -0.125)
+    assert gains[">512"] == gain(before[1:], after[1:])
 
 
 def test_words_rank_what_shares_none_last():

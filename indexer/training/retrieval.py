@@ -20,6 +20,7 @@ from indexer.words import query_words
 BUCKETS = (128, 256, 512, 1024, 2048, 4096)  # tokens, upper ends
 RESAMPLES = 1000
 Ranks = NDArray[np.int64]
+Gain = tuple[float, float, float]  # of MRR, and the bounds of its interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,21 @@ def _row(place: int, code: str) -> IndexedTerms:
 
 def by_length(ranks: Ranks, lengths: NDArray[np.int64]) -> dict[str, Figures]:
     """The figures of all, of those above 512 and 1,024 tokens, and of each bucket in use."""
+    return {name: figures(ranks[inside]) for name, inside in _groups(lengths).items()}
+
+
+def gains_by_length(before: Ranks, after: Ranks, lengths: NDArray[np.int64]) -> dict[str, Gain]:
+    """The `gain` of the same groups."""
+    return {name: gain(before[inside], after[inside]) for name, inside in _groups(lengths).items()}
+
+
+def _groups(lengths: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     groups = {"all": lengths > 0, ">512": lengths > 512, ">1024": lengths > 1024}
     groups |= {
         f"<={most}": (lengths > least) & (lengths <= most)
         for least, most in zip((0, *BUCKETS), BUCKETS, strict=False)
     }
-    return {name: figures(ranks[inside]) for name, inside in groups.items() if inside.any()}
+    return {name: inside for name, inside in groups.items() if inside.any()}
 
 
 def figures(ranks: Ranks) -> Figures:
@@ -82,7 +92,7 @@ def figures(ranks: Ranks) -> Figures:
     )
 
 
-def gain(before: Ranks, after: Ranks) -> tuple[float, float, float]:
+def gain(before: Ranks, after: Ranks) -> Gain:
     """How much the MRR of the same questions rose, with the interval of that difference."""
     difference = 1 / after - 1 / before
     return (round(float(difference.mean()), 4), *_interval(difference))
