@@ -56,8 +56,7 @@ def markdown(descriptions: Iterable[Mapping[str, Any]]) -> str:
     kinds = [kind for kind in KINDS if kind in total["kinds"]]
     parts = [
         f"{total['pairs']:,} pairs from {total['repositories']} repositories; "
-        f"{_percent(total['long_functions'], total['functions'])} of the functions are "
-        "long.",
+        f"{_percent(total['long_functions'], total['functions'])} of the functions are long.",
         _table(
             ["kind", "pairs", "of them long"],
             [[kind, total["kinds"][kind], total["long_kinds"].get(kind, 0)] for kind in kinds],
