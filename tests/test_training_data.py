@@ -29,12 +29,12 @@ from indexer.training.augmented import (
 from indexer.training.course import Course, Lesson
 from indexer.training.development import dev_rows, measure, ranks_of
 from indexer.training.journal import Journal
-from indexer.training.mixture import LONG, Batches, Mixture, weights_of
+from indexer.training.mixture import LONG, Batches, Mixture
 from indexer.training.negatives import load_negatives, mine_negatives, save_negatives
 from indexer.training.pack import MAX_QUERY_TOKENS, VARIANTS, held_out, is_headed, pack
 from indexer.training.packed import Packed
 from indexer.training.phrasing import imperative, phrase
-from indexer.training.records import RECORD, alike, not_negatives
+from indexer.training.records import RECORD, alike, not_negatives, weights_of
 from indexer.training.run import STATE
 from indexer.training.taught import (
     CODE,

@@ -1,29 +1,23 @@
 """Which pairs a step trains on: a pure function of the seed and the step's number.
 
-So a run resumes without the state of any iterator. Kinds have fixed weights; within a kind, a
-language counts by the square root of its pairs, so that none dominates. A fixed share of a batch
-is long code. Some batches are of one language or one repository: their negatives are harder.
+So a run resumes without the state of any iterator. A fixed share of a batch is long code. Some
+batches are of one language or one repository: their negatives are harder.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import UsageError
+from indexer.training.course import Course
 from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
-from indexer.training.records import Records
+from indexer.training.records import weights_of
 from models.pair_batch import PairBatch
 
-if TYPE_CHECKING:
-    from indexer.training.course import Course
-
-KIND_WEIGHTS = {"docstring": 0.28, "documented": 0.1, "written": 0.25, "inside": 0.12}
-KIND_WEIGHTS |= {"name": 0.06, "commit": 0.06, "section": 0.03, "file": 0.1}
 LONG = 512  # tokens
 
 
@@ -182,18 +176,6 @@ class Batches:
         column = rng.integers(self._negatives.shape[1], size=len(rows))
         found = np.unique(self._negatives[rows, column])
         return np.setdiff1d(found[found >= 0], rows)
-
-
-def weights_of(records: Records, kinds: list[str]) -> NDArray[np.float64]:
-    """How often each pair is to be seen, relative to the others."""
-    weights = np.zeros(len(records))
-    groups = records["kind"].astype(np.int64) * 2**16 + records["language"]
-    for number, kind in enumerate(kinds):
-        inside = records["kind"] == number
-        _, place, counts = np.unique(groups[inside], return_inverse=True, return_counts=True)
-        share = np.sqrt(counts) / np.sqrt(counts).sum()
-        weights[inside] = KIND_WEIGHTS.get(kind, 0.0) * (share / counts)[place]
-    return np.maximum(weights, 1e-12)
 
 
 def _first(

@@ -1,7 +1,8 @@
 """What is known of each packed pair, in one array: where its tokens lie, and what it is a twin of.
 
 Twins are told by hashes: of the question, the code, the name and the file. A code that may answer
-a question although it is another pair's is no negative for it.
+a question although it is another pair's is no negative for it. Kinds of pairs have fixed weights;
+within a kind, a language counts by the square root of its pairs, so that none dominates.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from indexer.mining.shards import Pair
 
+KIND_WEIGHTS = {"docstring": 0.28, "documented": 0.1, "written": 0.25, "inside": 0.12}
+KIND_WEIGHTS |= {"name": 0.06, "commit": 0.06, "section": 0.03, "file": 0.1}
 RECORD = np.dtype(
     [
         ("code_start", "<i8"),  # in tokens
@@ -70,6 +73,18 @@ def not_negatives(rows: Records, columns: Records) -> NDArray[np.bool_]:
 def alike(rows: Records, columns: Records) -> NDArray[np.bool_]:
     """Which columns' codes have the name of which rows' codes, (rows, columns)."""
     return np.asarray(_equal(rows, columns, "name_key") & (rows["name_key"] != 0)[:, None])
+
+
+def weights_of(records: Records, kinds: list[str]) -> NDArray[np.float64]:
+    """How often each pair is to be seen, relative to the others."""
+    weights = np.zeros(len(records))
+    groups = records["kind"].astype(np.int64) * 2**16 + records["language"]
+    for number, kind in enumerate(kinds):
+        inside = records["kind"] == number
+        _, place, counts = np.unique(groups[inside], return_inverse=True, return_counts=True)
+        share = np.sqrt(counts) / np.sqrt(counts).sum()
+        weights[inside] = KIND_WEIGHTS.get(kind, 0.0) * (share / counts)[place]
+    return np.maximum(weights, 1e-12)
 
 
 def _equal(rows: Records, columns: Records, field: str) -> NDArray[Any]:

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from indexer.errors import UsageError
 from indexer.training.development import Embed
-from indexer.training.mixture import weights_of
 from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
+from indexer.training.records import weights_of
 from models.inputs import EncoderInput
 from models.replacing import replacing
 
