@@ -296,6 +296,15 @@ def test_the_report_replaces_the_table_and_keeps_what_stands_above(thing, tmp_pa
     text = document.read_text()
     assert text.startswith("# Data\n\nWhy.\n\n<!--")
     assert text.count("| me/thing |") == 1
+    assert " pairs from 1 repositories" in text
+
+
+def test_the_report_of_held_out_repositories_counts_functions(thing, tmp_path):
+    document = tmp_path / "pool.md"
+    run(thing, "--held-out", "--report", document, out=tmp_path / "out")
+    text = document.read_text()
+    assert " functions from 1 repositories" in text
+    assert "| language | functions |" in text
 
 
 def test_a_small_commit_gives_its_subject_and_the_function_that_it_changed(thing):

@@ -54,16 +54,17 @@ def markdown(descriptions: Iterable[Mapping[str, Any]]) -> str:
     every = sorted(descriptions, key=lambda item: str(item["repo"]).lower())
     total = summary(every)
     kinds = [kind for kind in KINDS if kind in total["kinds"]]
+    what = "functions" if "function" in kinds else "pairs"
     parts = [
-        f"{total['pairs']:,} pairs from {total['repositories']} repositories; "
+        f"{total['pairs']:,} {what} from {total['repositories']} repositories; "
         f"{_percent(total['long_functions'], total['functions'])} of the functions are long.",
         _table(
-            ["kind", "pairs", "of them long"],
+            ["kind", what, "of them long"],
             [[kind, total["kinds"][kind], total["long_kinds"].get(kind, 0)] for kind in kinds],
         ),
-        _table(["language", "pairs"], [list(item) for item in total["languages"].items()]),
+        _table(["language", what], [list(item) for item in total["languages"].items()]),
         _table(
-            ["repository", "commit", "licence", "pairs", *kinds, "long"],
+            ["repository", "commit", "licence", what, *kinds, "long"],
             [_row(item, kinds) for item in every if not item.get("refused")],
         ),
     ]
