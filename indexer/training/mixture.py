@@ -7,16 +7,19 @@ batches are of one language or one repository: their negatives are harder.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import UsageError
-from indexer.training.course import Course
 from indexer.training.pack import VARIANTS
 from indexer.training.packed import Packed, Rows
 from indexer.training.records import weights_of
 from models.pair_batch import PairBatch
+
+if TYPE_CHECKING:  # loading it takes the teacher's libraries, two seconds
+    from indexer.training.course import Course
 
 LONG = 512  # tokens
 
