@@ -39,7 +39,7 @@ def block_scores(
         parts.append(
             (1 - config.frequency_weight, link_scores(links, len(ids), config.block_size))
         )
-    if config.uses("frequency") and prior is not None:
+    if config.uses("frequency") and config.frequency_weight and prior is not None:
         parts.append((config.frequency_weight, prior.block_scores(ids, config.block_size)))
     if not parts:
         return None

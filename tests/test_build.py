@@ -325,7 +325,7 @@ def test_another_model_is_refused_and_nothing_is_lost(home, folder, checkpoint, 
     run(home, folder, checkpoint)
     before = content(home, folder)
     other = shutil.copytree(checkpoint.folder, tmp_path / "other")
-    config = (other / "config.json").read_text().replace('"top_k_blocks": 3', '"top_k_blocks": 2')
+    config = (other / "config.json").read_text().replace('"top_k_blocks": 1', '"top_k_blocks": 2')
     (other / "config.json").write_text(config)
     from models.checkpoint import open_checkpoint
 

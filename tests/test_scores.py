@@ -64,6 +64,7 @@ def test_each_part_can_be_switched_off():
     assert connected("sasa-no-topk") == [[0, 4]]
     assert connected("sasa-no-ast") == [[0, 2]]
     assert connected("sasa", weight=1.0) == [[0, 2]]
+    assert connected("sasa", weight=0.0) == [[0, 4]]
     assert connected("longformer") == []
 
 

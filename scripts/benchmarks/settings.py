@@ -24,7 +24,7 @@ DEFAULT = "sasa"
 CHOICES = (
     DEFAULT,
     "sasa:top_k_blocks=0",
-    "sasa:top_k_blocks=1",
+    "sasa:top_k_blocks=3",
     "sasa:top_k_blocks=6",
     "sasa:window_blocks=1",
     "sasa:window_blocks=5",
