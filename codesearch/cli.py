@@ -16,7 +16,7 @@ import typer
 
 from codesearch.console import stderr, stdout, tell_fault
 from indexer.errors import CodesearchError, UsageError
-from indexer.interrupts import note_interrupts
+from indexer.interrupts import end_as_told, note_interrupts
 from models.checkpoint import CheckpointError
 from models.threads import keep_to_one_core, share_cores
 
@@ -468,6 +468,7 @@ def main() -> None:
         code = INTERRUPTED
     if code == INTERRUPTED:
         tell_fault("interrupted", "run the same command again: it goes on from here")
+    end_as_told()
     sys.exit(code)
 
 

@@ -23,6 +23,15 @@ def check_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def end_as_told() -> None:
+    """Let the process end with its exit code, though there was an interrupt that was caught.
+
+    One that falls into an `exec` of text, as where a dataclass is made, marks a process that was
+    started with `python -m` to die of SIGINT at its end; any later `exec` takes that mark away.
+    """
+    exec("")
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     _pressed.set()
     raise KeyboardInterrupt
