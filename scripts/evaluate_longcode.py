@@ -15,10 +15,10 @@ question. Systems are the encoder with any pattern of `models.config` (`sasa`, `
 
 `pattern:name=value,…` changes settings, as in `sasa:block_size=32,full_up_to=0`; so do three
 ablations, which are of SASA as published. Vectors are kept by content, so systems share what they
-agree on. How much more `sasa` has than each other one is told with the interval of that difference,
-question by question. With `--inside` the questions are comments that stand beyond the first 512
-tokens of a function, which is searched without that comment. Figures go to `results/`; the last
-line is JSON.
+agree on. How much more `sasa` has than each other one is told with the interval of that
+difference, question by question. With `--inside` the questions are comments that stand beyond the
+first 512 tokens of a function, which is searched without that comment. Figures go to `results/`;
+the last line is JSON.
 """
 
 import argparse
