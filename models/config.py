@@ -108,3 +108,7 @@ class SasaConfig:
     def to_mapping(self) -> dict[str, Any]:
         """The `sasa` section of `config.json`."""
         return asdict(self)
+
+
+# What SASA's authors choose; a checkpoint may do with fewer far blocks, and without the prior.
+PUBLISHED = SasaConfig()

@@ -49,14 +49,14 @@ from indexer.training.retrieval import (
 )
 from models.batching import input_batches
 from models.checkpoint import DEFAULT_MODEL, Checkpoint, open_checkpoint
-from models.config import SasaConfig
+from models.config import PUBLISHED, SasaConfig
 from models.encoder import Encoder
 from models.inputs import EncoderInput, encoder_input, query_input
 from models.prior import load_prior
 from models.tokenizer import Tokenizer, Tokens
 from provenance import provenance, save
 
-PAPER = "top_k_blocks=3,frequency_weight=0.5"  # SASA as published; what ships has one far block
+PAPER = f"top_k_blocks={PUBLISHED.top_k_blocks},frequency_weight={PUBLISHED.frequency_weight}"
 SYSTEMS = ("bm25", "start-512", "truncate-512", "chunk-max", "chunk-mean", "full", "longformer")
 SYSTEMS += ("bigbird", f"sasa:{PAPER}", f"sasa-no-topk:{PAPER}", f"sasa-no-ast:{PAPER}", "sasa")
 WINDOW = 512

@@ -304,3 +304,11 @@ def test_an_interrupted_run_ends_where_a_whole_one_ends(data, model, tmp_path, m
     other = replace(plan, seed=1)
     with pytest.raises(CheckpointError, match="another run"):
         runs.TaskRun(other, model, tmp_path / "whole", "cpu", lambda _: None)
+
+
+@pytest.mark.parametrize("system", ["sasa", "sasa-no-topk", "sasa-no-ast", "bigbird"])
+def test_patterns_choose_as_many_far_blocks_as_published(system):
+    shipped = open_checkpoint()
+    found = settings_of(shipped, system, 2048)
+    assert (found.pattern, found.top_k_blocks, found.frequency_weight) == (system, 3, 0.5)
+    assert (found.max_tokens, found.full_up_to) == (2048, shipped.sasa.full_up_to)

@@ -12,7 +12,7 @@ from indexer.syntax.links import no_links, relate
 from indexer.syntax.tree import parse
 from longtasks.formats import Example
 from models.checkpoint import Checkpoint
-from models.config import PATTERNS, SasaConfig
+from models.config import PATTERNS, PUBLISHED, SasaConfig
 from models.inputs import EncoderInput, encoder_input
 from models.prior import load_prior
 from models.tokenizer import Tokenizer
@@ -28,12 +28,21 @@ def settings_of(
 ) -> SasaConfig:
     """How a system reads: a pattern at full length, or full attention on the first 512 tokens.
 
-    `full_up_to` None: sparse beyond as many tokens as the checkpoint has it.
+    Far blocks are chosen as published, whatever the checkpoint does: without syntax or frequency a
+    pattern is to lose something. `full_up_to` None: sparse beyond as many tokens as the checkpoint
+    has it.
     """
     if system == TRUNCATED:
         return replace(checkpoint.sasa, pattern="full", max_tokens=LONG)
     full = checkpoint.sasa.full_up_to if full_up_to is None else full_up_to
-    return replace(checkpoint.sasa, pattern=system, max_tokens=max_tokens, full_up_to=full)
+    return replace(
+        checkpoint.sasa,
+        pattern=system,
+        top_k_blocks=PUBLISHED.top_k_blocks,
+        frequency_weight=PUBLISHED.frequency_weight,
+        max_tokens=max_tokens,
+        full_up_to=full,
+    )
 
 
 class Reader:
