@@ -121,6 +121,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chunks-per-step", type=int, default=24)
     parser.add_argument("--own", type=float, default=1.0, help="what the start says beside it")
     parser.add_argument("--long-share", type=float, default=0.15)
+    parser.add_argument("--long-kinds", nargs="+", default=[], help="of pairs with long code")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hard-negatives", type=Path)
     parser.add_argument("--save-every", type=int, default=50)
@@ -228,6 +229,7 @@ def settings_of(arguments: argparse.Namespace) -> tuple[Any, Mixture]:
             pairs=arguments.pairs_per_step,
             seed=arguments.seed,
             long_share=arguments.long_share,
+            long_kinds=tuple(arguments.long_kinds),
             most_tokens=arguments.most_tokens,
         )
     except ValueError as error:

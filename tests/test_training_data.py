@@ -15,6 +15,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
+import indexer.training.course
 from indexer.errors import UsageError
 from indexer.heading import headed
 from indexer.mining.pairs import MASK
@@ -180,6 +181,21 @@ def test_a_batch_has_no_pair_twice_and_its_share_of_long_code(packed):
         rows = batches.rows(step)
         assert len(set(rows.tolist())) == 20
         assert (packed.records["code_length"][rows] > LONG).sum() == 2
+
+
+def test_long_code_can_be_of_some_kinds_alone(packed):
+    names, kinds = packed.about["kinds"], packed.records["kind"]
+
+    def of_long(**chosen: tuple[str, ...]) -> set[str]:
+        batches = Batches(packed, Mixture(pairs=20, long_share=0.2, **chosen))
+        rows = np.concatenate([batches.rows(step) for step in range(20)])
+        assert set(kinds[rows]) == set(kinds)  # short code is of any
+        return {names[kinds[row]] for row in rows if packed.records["code_length"][row] > LONG}
+
+    assert of_long() == of_long(long_kinds=("docstring",)) == {"docstring"}
+    assert of_long(long_kinds=("name",)) == set()
+    with pytest.raises(UsageError, match="no pair is of kind 'prose'"):
+        of_long(long_kinds=("prose",))
 
 
 def test_batches_of_one_language_and_of_one_repository_come_up(packed):
@@ -382,7 +398,7 @@ def test_what_is_taught_is_kept_and_put_together_text_by_text(packed, tmp_path, 
         assert start @ PLAN.start([read])[0] > 0.99
 
 
-def test_several_lessons_are_one_in_which_no_text_stands_twice(packed, tmp_path):
+def test_several_lessons_are_one_in_which_no_text_stands_twice(packed, tmp_path, monkeypatch):
     pairs = learned(packed, tmp_path / "pairs")
     learned(packed, tmp_path / "questions", plan_of("questions", 60))
     both = Lesson.read(packed, tmp_path / "pairs", tmp_path / "questions")
@@ -392,6 +408,10 @@ def test_several_lessons_are_one_in_which_no_text_stands_twice(packed, tmp_path)
     assert course.pairs.pairs.tolist() == sorted(SYLLABUS.rows(packed).tolist())
     questions, codes = course.known
     assert len(questions) == len(np.unique(both.rows)) > len(codes) == 30
+    monkeypatch.setattr(indexer.training.course, "KNOWN", 20)
+    fewer, of_codes = course.known
+    assert (fewer[[0, -1]] == questions[[0, -1]]).all()
+    assert len(fewer) == len(of_codes) == 20
 
 
 def test_a_taught_batch_knows_where_its_texts_are_to_lie(packed, chunks, tmp_path):

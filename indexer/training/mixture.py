@@ -32,6 +32,7 @@ class Mixture:
         pairs: Of a batch.
         seed: Of the order of everything.
         long_share: Of a batch's pairs, those with code beyond `LONG` tokens.
+        long_kinds: What such pairs are of; empty: every kind.
         one_language: The share of batches whose pairs are of one language,
         one_repo: … and of one repository, filled up with its language.
         most_tokens: Of a pair's code; None: whatever the encoder reads.
@@ -41,6 +42,7 @@ class Mixture:
     pairs: int = 96
     seed: int = 0
     long_share: float = 0.15
+    long_kinds: tuple[str, ...] = ()
     one_language: float = 0.35
     one_repo: float = 0.25
     most_tokens: int | None = None
@@ -84,6 +86,8 @@ class Batches:
         is_taken = ~records["is_dev"]
         if mixture.most_tokens is not None:
             is_taken &= records["code_length"] <= mixture.most_tokens
+        if mixture.long_kinds:
+            is_taken &= _is_of(packed, mixture.long_kinds) | (records["code_length"] <= LONG)
         self._rows: Rows = np.flatnonzero(is_taken)
         if course is not None:
             others = ~np.isin(self._rows, course.pairs.pairs)
@@ -179,6 +183,19 @@ class Batches:
         column = rng.integers(self._negatives.shape[1], size=len(rows))
         found = np.unique(self._negatives[rows, column])
         return np.setdiff1d(found[found >= 0], rows)
+
+
+def _is_of(packed: Packed, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which pairs are of some kinds.
+
+    Raises:
+        UsageError: no pair is of one of them.
+    """
+    known = packed.about["kinds"]
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f"no pair is of kind {kind!r}", f"there are {', '.join(known)}")
+    return np.isin(packed.records["kind"], [known.index(kind) for kind in kinds])
 
 
 def _first(
